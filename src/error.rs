@@ -1,0 +1,217 @@
+//! [`Error`]: what was attempted, on what, what the server said, and what to do. Callers branch on predicates and on
+//! [`ErrorKind`], never on text.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+/// The result of a call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed.
+///
+/// Its `Display` is one clause: the operation and its object, what went wrong, and what to do where that is known.
+/// [`std::error::Error::source`] gives the cause beneath it.
+///
+/// ```
+/// use conductor_sync::{Client, Config, ErrorKind};
+/// let client = Client::new(Config::new("http://127.0.0.1:1/api")?)?;
+/// let error = client.tasks().get("no-such-task").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Connect);
+/// assert!(error.is_retryable());
+/// # Ok::<(), conductor_sync::Error>(())
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    operation: String,
+    message: String,
+    status: Option<u16>,
+    server_message: Option<String>,
+    retryable_by_server: bool,
+    retry_after: Option<Duration>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// The kinds of [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A value given by the caller can't be used: an empty name, a bad URL, a duplicate worker.
+    Invalid,
+    /// No connection: refused, unreachable, or the name is not known. The server has not seen the request.
+    Connect,
+    /// No whole answer came: a timeout or a broken connection. The server may have done what was asked.
+    NoAnswer,
+    /// The thing that was named does not exist on the server.
+    NotFound,
+    /// The address does not lead to a Conductor API: another page answered, or the route does not exist.
+    WrongAddress,
+    /// The server says that the thing exists already or is in a state that forbids the operation (409).
+    Conflict,
+    /// The server does not accept the credentials (401 or 403).
+    Unauthorized,
+    /// The server does not accept the request (any other 4xx).
+    Rejected,
+    /// The server failed (5xx), asked for a pause (429), or refused in a way it reports as 500.
+    Server,
+    /// The answer is not what this operation answers: no JSON, or JSON of another shape.
+    Decode,
+    /// A value can't be written as JSON.
+    Encode,
+    /// The deadline passed before what was waited for.
+    Deadline,
+    /// Something on this machine: a port that is taken, a thread that can't be started.
+    Local,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, operation: impl Into<String>, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            operation: operation.into(),
+            message: message.into(),
+            status: None,
+            server_message: None,
+            retryable_by_server: false,
+            retry_after: None,
+            source: None,
+        }))
+    }
+
+    /// A value of the caller's that can't be used; `what` names the parameter.
+    pub(crate) fn invalid(what: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, what, message)
+    }
+
+    pub(crate) fn encode(what: impl Into<String>, source: serde_json::Error) -> Self {
+        Self::new(ErrorKind::Encode, what, format!("can't be written as JSON: {source}")).with_source(source)
+    }
+
+    /// JSON that is not what was expected; `text` is quoted in part.
+    pub(crate) fn decode(what: impl Into<String>, source: serde_json::Error, text: &str) -> Self {
+        let message = format!("not the expected JSON: {source}; it starts with `{}`", excerpt(text));
+        Self::new(ErrorKind::Decode, what, message).with_source(source)
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_server_message(mut self, message: Option<String>, retryable: bool) -> Self {
+        self.0.server_message = message;
+        self.0.retryable_by_server = retryable;
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, pause: Option<Duration>) -> Self {
+        self.0.retry_after = pause;
+        self
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What was attempted, with its object: `get task 4711`.
+    pub fn operation(&self) -> &str {
+        &self.0.operation
+    }
+
+    /// The HTTP status, where the server answered.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// What the server said, in its own words.
+    pub fn server_message(&self) -> Option<&str> {
+        self.0.server_message.as_deref()
+    }
+
+    /// How long the server asked to wait before the next try.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether the thing that was named does not exist. A wrong address is not this: see [`Error::is_wrong_address`].
+    pub fn is_not_found(&self) -> bool {
+        self.0.kind == ErrorKind::NotFound
+    }
+
+    /// Whether the base URL does not lead to a Conductor API.
+    pub fn is_wrong_address(&self) -> bool {
+        self.0.kind == ErrorKind::WrongAddress
+    }
+
+    /// Whether the server may have done what was asked although no answer came.
+    pub fn is_ambiguous(&self) -> bool {
+        self.0.kind == ErrorKind::NoAnswer
+    }
+
+    /// Whether the same call may succeed later without a change on this side.
+    ///
+    /// True for no connection, no answer, 408, 425, 429, 502, 503, 504 and any status where the server says `retryable`.
+    /// A plain 500 is not: Conductor 3.32.1 answers client mistakes with it.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Connect | ErrorKind::NoAnswer)
+            || self.0.retryable_by_server
+            || matches!(self.0.status, Some(408 | 425 | 429 | 502 | 503 | 504))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.operation, self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, operation, message, status, .. } = &*self.0;
+        write!(f, "Error({kind:?}, {operation}: {message}")?;
+        match status {
+            Some(status) => write!(f, ", status {status})"),
+            None => f.write_str(")"),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// The beginning of a text from outside, made fit for a log line: no control characters, at most 200 characters.
+pub(crate) fn excerpt(text: &str) -> String {
+    const MOST: usize = 200;
+    let mut out: String = text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(MOST).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_word_and_crosses_threads() {
+        fn crosses<T: Send + Sync + 'static>() {}
+        crosses::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn an_excerpt_is_short_and_has_no_control_characters() {
+        assert_eq!(excerpt("a\r\nb"), "a  b");
+        assert_eq!(excerpt(&"x".repeat(500)).chars().count(), 201);
+    }
+}

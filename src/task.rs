@@ -1,0 +1,284 @@
+//! Tasks: one execution of a task as the server sees it, the result a worker reports, and the calls under `/tasks`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::{
+    json::{JsonMap, RawJson, wire, wire_enum},
+    metadata::{TaskDef, WorkflowTask},
+};
+
+wire_enum! {
+    /// The state of a task on the server.
+    pub enum TaskStatus {
+        /// In the queue, waiting for a worker.
+        Scheduled = "SCHEDULED",
+        /// Handed to a worker.
+        InProgress = "IN_PROGRESS",
+        /// Done.
+        Completed = "COMPLETED",
+        /// Failed, but optional, and another task followed.
+        CompletedWithErrors = "COMPLETED_WITH_ERRORS",
+        /// Failed; retried while the definition allows.
+        Failed = "FAILED",
+        /// Failed for good.
+        FailedWithTerminalError = "FAILED_WITH_TERMINAL_ERROR",
+        /// The server did not hear of it in time.
+        TimedOut = "TIMED_OUT",
+        /// Ended from outside, with its workflow.
+        Canceled = "CANCELED",
+        /// Skipped on request.
+        Skipped = "SKIPPED",
+    }
+}
+
+impl TaskStatus {
+    /// Whether the server accepts no further change; false for a value this crate does not know.
+    pub fn is_terminal(&self) -> bool {
+        !matches!(self, Self::Scheduled | Self::InProgress | Self::Other(_))
+    }
+}
+
+wire_enum! {
+    /// What a worker may report.
+    pub enum TaskResultStatus {
+        /// Back into the queue, to be handed out again after `callbackAfterSeconds`.
+        InProgress = "IN_PROGRESS",
+        /// Done.
+        Completed = "COMPLETED",
+        /// Failed; the server retries while the task definition allows.
+        Failed = "FAILED",
+        /// Failed for good: no retry.
+        FailedWithTerminalError = "FAILED_WITH_TERMINAL_ERROR",
+        /// Ends the whole workflow as TERMINATED.
+        Canceled = "CANCELED",
+    }
+}
+
+wire! {
+    /// One execution of a task.
+    ///
+    /// Times are milliseconds since 1970, 0 where there is none yet.
+    pub struct Task {
+        /// The queue it came from; for a SIMPLE task the name of its definition.
+        pub task_type: String = "taskType",
+        /// The state; empty text in `Other` when missing.
+        pub status: TaskStatus = "status",
+        /// The input, as the server resolved it. Empty when it was too large and is stored outside.
+        pub input_data: RawJson = "inputData",
+        /// The name of its node in the workflow definition; ends in `__N` in round N of a loop.
+        pub reference_task_name: String = "referenceTaskName",
+        /// Which attempt this is, from 0.
+        pub retry_count: i32 = "retryCount",
+        /// Its place in the workflow, from 1.
+        pub seq: i32 = "seq",
+        /// The workflow's correlation id.
+        pub correlation_id: Option<String> = "correlationId",
+        /// How often this attempt was handed out.
+        pub poll_count: i32 = "pollCount",
+        /// The name of its definition.
+        pub task_def_name: String = "taskDefName",
+        /// When it was put into the queue.
+        pub scheduled_time: i64 = "scheduledTime",
+        /// When this attempt was first handed out.
+        pub start_time: i64 = "startTime",
+        /// When it ended.
+        pub end_time: i64 = "endTime",
+        /// When it was last handed out or its lease extended.
+        pub update_time: i64 = "updateTime",
+        /// The delay before this attempt, seconds.
+        pub start_delay_in_seconds: i32 = "startDelayInSeconds",
+        /// The id of the attempt before this one.
+        pub retried_task_id: Option<String> = "retriedTaskId",
+        /// Whether another attempt followed.
+        pub retried: bool = "retried",
+        /// The server's bookkeeping: whether the workflow went on from it.
+        pub executed: bool = "executed",
+        /// Whether a worker, not the server, executes it.
+        pub callback_from_worker: bool = "callbackFromWorker",
+        /// How long the server waits to hear of it before it times out, seconds; 0 when missing.
+        pub response_timeout_seconds: i64 = "responseTimeoutSeconds",
+        /// The id of its workflow.
+        pub workflow_instance_id: String = "workflowInstanceId",
+        /// The name of its workflow.
+        pub workflow_type: String = "workflowType",
+        /// Its id.
+        pub task_id: String = "taskId",
+        /// Why it did not complete; a retry carries the text of the attempt before.
+        pub reason_for_incompletion: Option<String> = "reasonForIncompletion",
+        /// How long it stays hidden in the queue, seconds.
+        pub callback_after_seconds: i64 = "callbackAfterSeconds",
+        /// The worker that polled or reported it last.
+        pub worker_id: Option<String> = "workerId",
+        /// The output so far.
+        pub output_data: RawJson = "outputData",
+        /// Its node in the workflow definition.
+        pub workflow_task: Option<Box<WorkflowTask>> = "workflowTask",
+        /// The domain it is queued in.
+        pub domain: Option<String> = "domain",
+        /// Hand-outs allowed per interval; 0 is no limit.
+        pub rate_limit_per_frequency: i32 = "rateLimitPerFrequency",
+        /// The interval of the rate limit, seconds.
+        pub rate_limit_frequency_in_seconds: i32 = "rateLimitFrequencyInSeconds",
+        /// Where the input is stored when it was too large.
+        pub external_input_payload_storage_path: Option<String> = "externalInputPayloadStoragePath",
+        /// Where the output is stored when it was too large.
+        pub external_output_payload_storage_path: Option<String> = "externalOutputPayloadStoragePath",
+        /// The priority of its workflow, 0 to 99, 99 first.
+        pub workflow_priority: i32 = "workflowPriority",
+        /// The execution namespace of its definition.
+        pub execution_name_space: Option<String> = "executionNameSpace",
+        /// The isolation group of its definition.
+        pub isolation_group_id: Option<String> = "isolationGroupId",
+        /// The round of the loop it is in; 0 outside loops.
+        pub iteration: i32 = "iteration",
+        /// The workflow it started, for a SUB_WORKFLOW task.
+        pub sub_workflow_id: Option<String> = "subWorkflowId",
+        /// Whether that workflow changed since it was last looked at.
+        pub subworkflow_changed: bool = "subworkflowChanged",
+        /// The task it belongs to, for tasks inside another.
+        pub parent_task_id: Option<String> = "parentTaskId",
+        /// When the first attempt started; always 0 on 3.32.1.
+        pub first_start_time: i64 = "firstStartTime",
+        /// Latencies the server collects.
+        pub execution_metadata: Option<RawJson> = "executionMetadata",
+        /// Secrets and environment values resolved for this hand-out.
+        pub runtime_metadata: JsonMap = "runtimeMetadata",
+        /// Its definition, as it was when the workflow started.
+        pub task_definition: Option<Box<TaskDef>> = "taskDefinition",
+        /// Whether it runs inside a loop.
+        pub loop_over_task: bool = "loopOverTask",
+        /// How long it waited in the queue, milliseconds.
+        pub queue_wait_time: i64 = "queueWaitTime",
+    }
+}
+
+wire! {
+    /// What a worker reports about a task: `POST /tasks`.
+    ///
+    /// ```
+    /// use conductor_sync::{TaskResult, TaskResultStatus};
+    /// let result = TaskResult::new("workflow-id", "task-id", TaskResultStatus::Completed)
+    ///     .output(serde_json::json!({"parcel": 7}))
+    ///     .log("weighed");
+    /// assert_eq!(result.logs.len(), 1);
+    /// ```
+    pub struct TaskResult {
+        /// The workflow of the task. The server refuses an empty one.
+        pub workflow_instance_id: String = "workflowInstanceId",
+        /// The task. The server refuses an empty one.
+        pub task_id: String = "taskId",
+        /// The verdict. The server answers 500 when it is missing, unless `extend_lease` is set.
+        pub status: TaskResultStatus = "status",
+        /// Why it failed; the server keeps the first 500 characters.
+        pub reason_for_incompletion: Option<String> = "reasonForIncompletion",
+        /// For IN_PROGRESS: how long the task stays hidden in the queue, seconds. Negative values strand a task on 3.32.1.
+        pub callback_after_seconds: i64 = "callbackAfterSeconds",
+        /// Who reports. It overwrites the worker id on the server, also when missing.
+        pub worker_id: Option<String> = "workerId",
+        /// The output. It **replaces** what was there: a missing one wipes it.
+        pub output_data: Option<RawJson> = "outputData",
+        /// Log lines; the server keeps the first 10 of each report.
+        pub logs: Vec<TaskExecLog> = "logs",
+        /// Where the output is stored, when it is not here.
+        pub external_output_payload_storage_path: Option<String> = "externalOutputPayloadStoragePath",
+        /// The workflow that this task started.
+        pub sub_workflow_id: Option<String> = "subWorkflowId",
+        /// Makes this a lease extension: the server then ignores everything but the two ids.
+        pub extend_lease: bool = "extendLease",
+    }
+}
+
+impl TaskResult {
+    /// A report about the task `task_id` of the workflow `workflow_instance_id`.
+    pub fn new(
+        workflow_instance_id: impl Into<String>,
+        task_id: impl Into<String>,
+        status: impl Into<TaskResultStatus>,
+    ) -> Self {
+        Self {
+            workflow_instance_id: workflow_instance_id.into(),
+            task_id: task_id.into(),
+            status: status.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the output; a value that is no object is for the caller to wrap, the server refuses it.
+    #[must_use]
+    pub fn output(mut self, output: impl Into<RawJson>) -> Self {
+        self.output_data = Some(output.into());
+        self
+    }
+
+    /// Sets the reason.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason_for_incompletion = Some(reason.into());
+        self
+    }
+
+    /// Adds a log line with the present time.
+    #[must_use]
+    pub fn log(mut self, line: impl Into<String>) -> Self {
+        self.logs.push(TaskExecLog::now(line));
+        self
+    }
+
+    /// Sets how long an IN_PROGRESS task stays hidden; rounded up to whole seconds.
+    #[must_use]
+    pub fn callback_after(mut self, pause: Duration) -> Self {
+        self.callback_after_seconds = whole_seconds(pause);
+        self
+    }
+
+    /// Sets who reports.
+    #[must_use]
+    pub fn worker_id(mut self, worker_id: impl Into<String>) -> Self {
+        self.worker_id = Some(worker_id.into());
+        self
+    }
+}
+
+wire! {
+    /// A line of a task's log.
+    pub struct TaskExecLog {
+        /// The text.
+        pub log: String = "log",
+        /// The task it belongs to; the server fills it in.
+        pub task_id: Option<String> = "taskId",
+        /// When it was written, milliseconds since 1970.
+        pub created_time: i64 = "createdTime",
+    }
+}
+
+impl TaskExecLog {
+    /// A line written now.
+    pub fn now(log: impl Into<String>) -> Self {
+        Self { log: log.into(), created_time: epoch_millis(SystemTime::now()), ..Self::default() }
+    }
+}
+
+wire! {
+    /// When workers last polled a queue.
+    pub struct PollData {
+        /// The task type.
+        pub queue_name: String = "queueName",
+        /// The domain, if any.
+        pub domain: Option<String> = "domain",
+        /// The worker that polled last.
+        pub worker_id: Option<String> = "workerId",
+        /// When, milliseconds since 1970.
+        pub last_poll_time: i64 = "lastPollTime",
+    }
+}
+
+/// Whole seconds for the wire, rounded up so that a pause never gets shorter.
+pub(crate) fn whole_seconds(duration: Duration) -> i64 {
+    let up = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    i64::try_from(up).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds since 1970 for the wire.
+pub(crate) fn epoch_millis(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
