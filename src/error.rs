@@ -64,6 +64,27 @@ pub enum ErrorKind {
     Local,
 }
 
+impl ErrorKind {
+    /// The name as a metrics label.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "Invalid",
+            Self::Connect => "Connect",
+            Self::NoAnswer => "NoAnswer",
+            Self::NotFound => "NotFound",
+            Self::WrongAddress => "WrongAddress",
+            Self::Conflict => "Conflict",
+            Self::Unauthorized => "Unauthorized",
+            Self::Rejected => "Rejected",
+            Self::Server => "Server",
+            Self::Decode => "Decode",
+            Self::Encode => "Encode",
+            Self::Deadline => "Deadline",
+            Self::Local => "Local",
+        }
+    }
+}
+
 impl Error {
     pub(crate) fn new(kind: ErrorKind, operation: impl Into<String>, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
@@ -106,6 +127,12 @@ impl Error {
     pub(crate) fn with_server_message(mut self, message: Option<String>, retryable: bool) -> Self {
         self.0.server_message = message;
         self.0.retryable_by_server = retryable;
+        self
+    }
+
+    /// The same failure, known to mean that the thing does not exist.
+    pub(crate) fn into_not_found(mut self) -> Self {
+        self.0.kind = ErrorKind::NotFound;
         self
     }
 

@@ -1,13 +1,24 @@
 //! Conductor workers and clients for programs that block.
 
+mod client;
+mod config;
 mod error;
+mod http;
 mod json;
 mod metadata;
+mod metrics;
 mod task;
 mod workflow;
 
+pub use client::Client;
+pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
 pub use json::{JsonMap, RawJson};
-pub use metadata::{RetryLogic, SchemaDef, SubWorkflowParams, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask};
-pub use task::{PollData, Task, TaskExecLog, TaskResult, TaskResultStatus, TaskStatus};
-pub use workflow::{StartWorkflowRequest, Workflow, WorkflowState, WorkflowStatus};
+pub use metadata::{
+    MetadataClient, RetryLogic, SchemaDef, SubWorkflowParams, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask,
+};
+pub use metrics::Metrics;
+pub use task::{
+    PollData, PollRequest, ReferenceUpdate, Task, TaskClient, TaskExecLog, TaskResult, TaskResultStatus, TaskStatus,
+};
+pub use workflow::{StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, WorkflowStatus};

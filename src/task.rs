@@ -1,10 +1,16 @@
 //! Tasks: one execution of a task as the server sees it, the result a worker reports, and the calls under `/tasks`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use crate::{
+    error::{Error, Result},
+    http::{Http, Method, Request},
     json::{JsonMap, RawJson, wire, wire_enum},
     metadata::{TaskDef, WorkflowTask},
+    workflow::Workflow,
 };
 
 wire_enum! {
@@ -271,6 +277,260 @@ wire! {
         pub last_poll_time: i64 = "lastPollTime",
     }
 }
+
+/// Which tasks to fetch, for [`TaskClient::poll`] and [`TaskClient::poll_batch`].
+///
+/// ```
+/// use std::time::Duration;
+/// use conductor_sync::PollRequest;
+/// let request = PollRequest::new("greet").domain("eu").count(5).timeout(Duration::from_millis(500));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PollRequest {
+    task_type: String,
+    worker_id: Option<String>,
+    domain: Option<String>,
+    count: usize,
+    timeout: Duration,
+}
+
+impl PollRequest {
+    /// One task of `task_type`, without waiting for it.
+    pub fn new(task_type: impl Into<String>) -> Self {
+        Self { task_type: task_type.into(), worker_id: None, domain: None, count: 1, timeout: Duration::ZERO }
+    }
+
+    /// Says who polls; the server keeps it with the task.
+    pub fn worker_id(mut self, worker_id: impl Into<String>) -> Self {
+        self.worker_id = Some(worker_id.into());
+        self
+    }
+
+    /// Polls the queue of a domain. An empty name means none: the server would take it for a queue of its own (3.32.1).
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Some(domain.into()).filter(|d: &String| !d.trim().is_empty());
+        self
+    }
+
+    /// Sets how many tasks to fetch at most. Defaults to 1. For a batch only.
+    pub fn count(mut self, count: usize) -> Self {
+        self.count = count;
+        self
+    }
+
+    /// Sets how long the server may wait until `count` tasks are there, at most 5 s. Defaults to not waiting. For a batch
+    /// only. The server waits the whole time when there are fewer (3.32.1).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl From<&str> for PollRequest {
+    fn from(task_type: &str) -> Self {
+        Self::new(task_type)
+    }
+}
+
+/// A report about the pending task with a reference name, for [`TaskClient::update_by_reference`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ReferenceUpdate {
+    workflow_id: String,
+    reference: String,
+    status: TaskResultStatus,
+    output: RawJson,
+    worker_id: Option<String>,
+}
+
+impl ReferenceUpdate {
+    /// Gives the pending task called `reference` in the workflow `workflow_id` a new status.
+    pub fn new(workflow_id: impl Into<String>, reference: impl Into<String>, status: TaskResultStatus) -> Self {
+        Self {
+            workflow_id: workflow_id.into(),
+            reference: reference.into(),
+            status,
+            output: RawJson::default(),
+            worker_id: None,
+        }
+    }
+
+    /// Sets the output, an object. It is **merged** into what is there, unlike the output of a [`TaskResult`].
+    pub fn output(mut self, output: impl Into<RawJson>) -> Self {
+        self.output = output.into();
+        self
+    }
+
+    /// Says who reports.
+    pub fn worker_id(mut self, worker_id: impl Into<String>) -> Self {
+        self.worker_id = Some(worker_id.into());
+        self
+    }
+}
+
+/// The calls under `/tasks`. From [`Client::tasks`](crate::Client::tasks).
+///
+/// ```
+/// # #[cfg(feature = "embedded")] {
+/// use conductor_sync::*;
+/// # let server = embedded::EmbeddedServer::start()?;
+/// # let client = Client::new(Config::new(&server.url())?)?;
+/// client.metadata().register_workflow(&WorkflowDef::new("hello").task(WorkflowTask::simple("greet", "greet_ref")))?;
+/// let workflow_id = client.workflows().start(&StartWorkflowRequest::new("hello"))?;
+/// let task = client.tasks().poll("greet")?.expect("a task is due");
+/// let result = TaskResult::new(&workflow_id, &task.task_id, TaskResultStatus::Completed);
+/// client.tasks().update(&result.output(serde_json::json!({"text": "hello"})))?;
+/// assert_eq!(client.tasks().get(&task.task_id)?.status, TaskStatus::Completed);
+/// # }
+/// # Ok::<(), conductor_sync::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct TaskClient {
+    http: Arc<Http>,
+}
+
+impl TaskClient {
+    pub(crate) fn new(http: Arc<Http>) -> Self {
+        Self { http }
+    }
+
+    /// Fetches one task: `GET /tasks/poll/{taskType}`. The server waits up to 100 ms for one.
+    ///
+    /// What is fetched is IN_PROGRESS at once: when the answer is lost on its way, the task waits for its response timeout.
+    ///
+    /// # Errors
+    /// When the type can't stand in a path, or the server can't be reached or refuses.
+    pub fn poll(&self, request: impl Into<PollRequest>) -> Result<Option<Task>> {
+        let poll = request.into();
+        let request =
+            Request::new(Method::Get, "/tasks/poll/{taskType}", &[&poll.task_type], ("poll", &poll.task_type))?
+                .query_some("workerid", poll.worker_id.as_deref())
+                .query_some("domain", poll.domain.as_deref());
+        self.http.send(&request)?.json_or_empty()
+    }
+
+    /// Fetches up to `count` tasks: `GET /tasks/poll/batch/{taskType}`.
+    ///
+    /// One task that can't be decoded fails the whole call here; a [`TaskRunner`](crate::TaskRunner) is more patient.
+    ///
+    /// # Errors
+    /// When the type can't stand in a path, the timeout is above 5 s, or the server can't be reached or refuses.
+    pub fn poll_batch(&self, request: impl Into<PollRequest>) -> Result<Vec<Task>> {
+        let poll = request.into();
+        if poll.timeout > MAX_POLL_TIMEOUT {
+            return Err(Error::invalid("poll timeout", "must not be above 5 s: the server refuses it"));
+        }
+        let about = ("poll", poll.task_type.as_str());
+        let request = Request::new(Method::Get, "/tasks/poll/batch/{taskType}", &[&poll.task_type], about)?
+            .query("count", &poll.count.to_string())
+            .query("timeout", &poll.timeout.as_millis().to_string())
+            .query_some("workerid", poll.worker_id.as_deref())
+            .query_some("domain", poll.domain.as_deref());
+        self.http.send(&request)?.json()
+    }
+
+    /// The task with this id: `GET /tasks/{taskId}`.
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
+    pub fn get(&self, task_id: &str) -> Result<Task> {
+        let request = Request::new(Method::Get, "/tasks/{taskId}", &[task_id], ("get task", task_id))?;
+        self.http.send_safe(&request)?.json()
+    }
+
+    /// Reports about a task: `POST /tasks`.
+    ///
+    /// The server answers alike whether it uses the report or ignores it (the task or its workflow has ended already): to
+    /// know, look at the task.
+    ///
+    /// # Errors
+    /// When an id is empty, the task or the workflow does not exist, or the server can't be reached or refuses.
+    pub fn update(&self, result: &TaskResult) -> Result<()> {
+        for (name, id) in [("taskId", &result.task_id), ("workflowInstanceId", &result.workflow_instance_id)] {
+            if id.is_empty() {
+                return Err(Error::invalid("update task", format!("{name} must not be empty")));
+            }
+        }
+        let request = Request::new(Method::Post, "/tasks", &[], ("update task", &result.task_id))?.json(result)?;
+        self.http.send(&request)?.done()
+    }
+
+    /// Reports about the pending task with a reference name: `POST /tasks/{workflowId}/{reference}/{status}`.
+    ///
+    /// Returns the id of the task, or `None` when the workflow has no pending task of that name or does not exist: the
+    /// server answers both alike (3.32.1).
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub fn update_by_reference(&self, update: &ReferenceUpdate) -> Result<Option<String>> {
+        let request = Self::reference_request("/tasks/{workflowId}/{reference}/{status}", update)?;
+        let id = self.http.send(&request)?.text()?;
+        Ok(Some(id).filter(|id| !id.is_empty()))
+    }
+
+    /// As [`TaskClient::update_by_reference`], returning the workflow as it is afterwards:
+    /// `POST /tasks/{workflowId}/{reference}/{status}/sync`.
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when no task of that name is pending; otherwise when the server can't be reached or refuses.
+    pub fn update_by_reference_sync(&self, update: &ReferenceUpdate) -> Result<Workflow> {
+        let request = Self::reference_request("/tasks/{workflowId}/{reference}/{status}/sync", update)?;
+        self.http.send(&request)?.json()
+    }
+
+    fn reference_request<'a>(route: &'static str, update: &'a ReferenceUpdate) -> Result<Request<'a>> {
+        let values = [update.workflow_id.as_str(), &update.reference, update.status.as_str()];
+        Request::new(Method::Post, route, &values, ("update task", &update.reference))?
+            .query_some("workerid", update.worker_id.as_deref())
+            .json(&update.output)
+    }
+
+    /// Adds a line to the log of a task: `POST /tasks/{taskId}/log`. The server does not check that the task exists.
+    ///
+    /// # Errors
+    /// When the line is empty, which the server refuses, or the server can't be reached or refuses.
+    pub fn add_log(&self, task_id: &str, line: &str) -> Result<()> {
+        if line.is_empty() {
+            return Err(Error::invalid("add log", "line must not be empty"));
+        }
+        let request = Request::new(Method::Post, "/tasks/{taskId}/log", &[task_id], ("add log to task", task_id))?;
+        self.http.send(&request.text(line))?.done()
+    }
+
+    /// The log of a task: `GET /tasks/{taskId}/log`; empty also for a task that does not exist.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub fn logs(&self, task_id: &str) -> Result<Vec<TaskExecLog>> {
+        let request = Request::new(Method::Get, "/tasks/{taskId}/log", &[task_id], ("get log of task", task_id))?;
+        Ok(self.http.send_safe(&request)?.json_or_empty()?.unwrap_or_default())
+    }
+
+    /// How many tasks of a type wait: `GET /tasks/queue/size`. `domain` as in [`PollRequest::domain`].
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub fn queue_size(&self, task_type: &str, domain: Option<&str>) -> Result<u64> {
+        let request = Request::new(Method::Get, "/tasks/queue/size", &[], ("get queue size of", task_type))?
+            .query("taskType", task_type)
+            .query_some("domain", domain.filter(|d| !d.trim().is_empty()));
+        self.http.send_safe(&request)?.json()
+    }
+
+    /// Who polled a type last, one entry for each domain: `GET /tasks/queue/polldata`.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub fn poll_data(&self, task_type: &str) -> Result<Vec<PollData>> {
+        let request = Request::new(Method::Get, "/tasks/queue/polldata", &[], ("get poll data of", task_type))?
+            .query("taskType", task_type);
+        self.http.send_safe(&request)?.json()
+    }
+}
+
+/// The server refuses a longer wait with a 400 (3.32.1).
+pub(crate) const MAX_POLL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Whole seconds for the wire, rounded up so that a pause never gets shorter.
 pub(crate) fn whole_seconds(duration: Duration) -> i64 {

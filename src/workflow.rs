@@ -1,8 +1,14 @@
 //! Workflows: one execution as the server sees it, the request that starts one, and the calls under `/workflow`.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
+    error::{Error, ErrorKind, Result},
+    http::{Http, Method, Request},
     json::{RawJson, wire, wire_enum},
     metadata::WorkflowDef,
     task::Task,
@@ -210,5 +216,168 @@ impl StartWorkflowRequest {
     pub fn definition(mut self, definition: WorkflowDef) -> Self {
         self.workflow_def = Some(definition);
         self
+    }
+}
+
+/// The first and the longest pause between looks at a workflow that is waited for: a short one ends soon after it is done,
+/// a long one costs one request a second.
+const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The calls under `/workflow`. From [`Client::workflows`](crate::Client::workflows).
+///
+/// ```
+/// # #[cfg(feature = "embedded")] {
+/// use conductor_sync::*;
+/// # let server = embedded::EmbeddedServer::start()?;
+/// # let client = Client::new(Config::new(&server.url())?)?;
+/// # client.metadata().register_workflow(&WorkflowDef::new("hello").task(WorkflowTask::simple("greet", "greet_ref")))?;
+/// let id = client.workflows().start(&StartWorkflowRequest::new("hello"))?;
+/// client.workflows().terminate(&id, Some("not needed"))?;
+/// assert_eq!(client.workflows().get(&id)?.status, WorkflowStatus::Terminated);
+/// # }
+/// # Ok::<(), conductor_sync::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct WorkflowClient {
+    http: Arc<Http>,
+}
+
+impl WorkflowClient {
+    pub(crate) fn new(http: Arc<Http>) -> Self {
+        Self { http }
+    }
+
+    /// Starts a workflow and returns its id: `POST /workflow`.
+    ///
+    /// The open-source server ignores idempotency keys: when the answer is lost, a second start is a second workflow.
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when the definition does not exist; otherwise when the request can't be used, or the server
+    /// can't be reached or refuses. With [`Error::is_ambiguous`] it may have started.
+    pub fn start(&self, request: &StartWorkflowRequest) -> Result<String> {
+        if request.name.trim().is_empty() {
+            return Err(Error::invalid("start workflow", "name must not be empty"));
+        }
+        if !(0..=99).contains(&request.priority) {
+            return Err(Error::invalid("start workflow", "priority must be from 0 to 99"));
+        }
+        if request.input.as_ref().is_some_and(|input| !input.is_object()) {
+            return Err(Error::invalid("start workflow", "input must be a JSON object"));
+        }
+        let outcome = self.send_start(request);
+        if let Err(error) = &outcome {
+            self.http.metrics().workflow_start_error(&request.name, error.kind().as_str());
+        }
+        outcome
+    }
+
+    fn send_start(&self, start: &StartWorkflowRequest) -> Result<String> {
+        let request = Request::new(Method::Post, "/workflow", &[], ("start workflow", &start.name))?.json(start)?;
+        let input_bytes = start.input.as_ref().map_or(2, |input| input.get().len());
+        self.http.metrics().workflow_input_size(&start.name, start.version, input_bytes);
+        let answer = self.http.send(&request)?;
+        let id = answer.text()?;
+        match id.is_empty() {
+            true => {
+                Err(Error::new(ErrorKind::Decode, format!("start workflow {}", start.name), "the answer holds no id"))
+            }
+            false => Ok(id),
+        }
+    }
+
+    /// The workflow with its tasks: `GET /workflow/{workflowId}`.
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
+    pub fn get(&self, workflow_id: &str) -> Result<Workflow> {
+        let about = ("get workflow", workflow_id);
+        let request = Request::new(Method::Get, "/workflow/{workflowId}", &[workflow_id], about)?;
+        self.http.send_safe(&request)?.json()
+    }
+
+    /// The state of a workflow with its output and variables, without its tasks: `GET /workflow/{workflowId}/status`.
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
+    pub fn status(&self, workflow_id: &str) -> Result<WorkflowState> {
+        let about = ("get status of workflow", workflow_id);
+        let request = Request::new(Method::Get, "/workflow/{workflowId}/status", &[workflow_id], about)?
+            .query("includeOutput", "true")
+            .query("includeVariables", "true");
+        self.http.send_safe(&request)?.json()
+    }
+
+    /// Ends a workflow as TERMINATED: `DELETE /workflow/{workflowId}`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] when it is COMPLETED; otherwise when it does not exist, or the server can't be reached or
+    /// refuses.
+    pub fn terminate(&self, workflow_id: &str, reason: Option<&str>) -> Result<()> {
+        let about = ("terminate workflow", workflow_id);
+        let request = Request::new(Method::Delete, "/workflow/{workflowId}", &[workflow_id], about)?;
+        self.http.send_safe(&request.query_some("reason", reason))?.done()
+    }
+
+    /// Lets a workflow schedule nothing more until it is resumed: `PUT /workflow/{workflowId}/pause`. Tasks that are queued
+    /// already are still handed out.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] when it has ended; otherwise when it does not exist, or the server can't be reached or refuses.
+    pub fn pause(&self, workflow_id: &str) -> Result<()> {
+        self.put("/workflow/{workflowId}/pause", ("pause workflow", workflow_id))
+    }
+
+    /// Lets a paused workflow go on: `PUT /workflow/{workflowId}/resume`.
+    ///
+    /// # Errors
+    /// When it is not paused (the server answers 500), does not exist, or the server can't be reached or refuses.
+    pub fn resume(&self, workflow_id: &str) -> Result<()> {
+        self.put("/workflow/{workflowId}/resume", ("resume workflow", workflow_id))
+    }
+
+    /// Lets the server look at timeouts and due tasks of a workflow now: `PUT /workflow/decide/{workflowId}`. It does so by
+    /// itself too, but may take a minute.
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
+    pub fn decide(&self, workflow_id: &str) -> Result<()> {
+        self.put("/workflow/decide/{workflowId}", ("decide workflow", workflow_id))
+    }
+
+    fn put(&self, route: &'static str, about: (&'static str, &str)) -> Result<()> {
+        let request = Request::new(Method::Put, route, &[about.1], about)?;
+        self.http.send(&request)?.done()
+    }
+
+    /// Waits until a workflow has ended, however it ended, and returns it with its tasks.
+    ///
+    /// It looks after 50 ms, then less and less often, down to once a second. A server that can't be reached is asked again
+    /// until the deadline.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Deadline`] when `deadline` passes first, with the state the workflow was in; otherwise when it does not
+    /// exist or the server refuses.
+    pub fn wait(&self, workflow_id: &str, deadline: Duration) -> Result<Workflow> {
+        let end = Instant::now() + deadline;
+        let mut pause = FIRST_LOOK_AFTER;
+        loop {
+            let seen = self.status(workflow_id);
+            match &seen {
+                Ok(state) if state.status.is_terminal() => return self.get(workflow_id),
+                Err(error) if !error.is_retryable() => return seen.and_then(|_| self.get(workflow_id)),
+                _ => {}
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let state =
+                    seen.map_or_else(|e| format!("could not be seen: {e}"), |state| format!("was {}", state.status));
+                let message = format!("not ended within {} ms: it {state}", deadline.as_millis());
+                return Err(Error::new(ErrorKind::Deadline, format!("wait for workflow {workflow_id}"), message));
+            }
+            // Nothing is ever sent on it: this is a wait with a deadline.
+            let _ = crossbeam_channel::after(pause.min(left)).recv();
+            pause = (pause * 3 / 2).min(LOOK_AGAIN_AFTER);
+        }
     }
 }

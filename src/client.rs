@@ -1,0 +1,82 @@
+//! [`Client`]: hands out the client of each resource. Holds no logic.
+
+use std::sync::Arc;
+
+use crate::{
+    config::Config, error::Result, http::Http, metadata::MetadataClient, metrics::Metrics, task::TaskClient,
+    workflow::WorkflowClient,
+};
+
+/// A connection pool to one Conductor server. Cloning is cheap and shares the pool; calls may come from any thread.
+///
+/// Every call blocks its thread until the answer is there or [`Config::request_timeout`] passes.
+///
+/// ```
+/// # #[cfg(feature = "embedded")] {
+/// use conductor_sync::{Client, Config, TaskDef, embedded::EmbeddedServer};
+/// let server = EmbeddedServer::start()?;
+/// let client = Client::new(Config::new(&server.url())?)?;
+/// client.metadata().register_task(&TaskDef::new("greet"))?;
+/// assert_eq!(client.metadata().task("greet")?.name, "greet");
+/// # }
+/// # Ok::<(), conductor_sync::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: Arc<Http>,
+}
+
+impl Client {
+    /// A client for the server that `config` names. Nothing is sent yet: a server that is down is no error here.
+    ///
+    /// # Errors
+    /// When the server's address is no URL.
+    pub fn new(config: Config) -> Result<Self> {
+        Self::with_metrics(config, Metrics::new())
+    }
+
+    /// As [`Client::new`], counting requests in a registry that is shared with others.
+    ///
+    /// # Errors
+    /// When the server's address is no URL.
+    pub fn with_metrics(config: Config, metrics: Metrics) -> Result<Self> {
+        Ok(Self { http: Arc::new(Http::new(&config, metrics)?) })
+    }
+
+    /// A client for the server that the environment names: see [`Config::from_env`].
+    ///
+    /// # Errors
+    /// When a variable can't be used.
+    pub fn from_env() -> Result<Self> {
+        Self::new(Config::from_env()?)
+    }
+
+    /// Tasks: poll, look at, report, log.
+    pub fn tasks(&self) -> TaskClient {
+        TaskClient::new(Arc::clone(&self.http))
+    }
+
+    /// Workflows: start, look at, steer, wait for.
+    pub fn workflows(&self) -> WorkflowClient {
+        WorkflowClient::new(Arc::clone(&self.http))
+    }
+
+    /// Definitions of tasks and workflows.
+    pub fn metadata(&self) -> MetadataClient {
+        MetadataClient::new(Arc::clone(&self.http))
+    }
+
+    /// The registry that this client counts in.
+    pub fn metrics(&self) -> &Metrics {
+        self.http.metrics()
+    }
+
+    /// The server's address as it is used.
+    pub fn server_url(&self) -> &str {
+        self.http.base()
+    }
+
+    pub(crate) fn http(&self) -> &Arc<Http> {
+        &self.http
+    }
+}

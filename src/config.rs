@@ -1,0 +1,298 @@
+//! [`Config`]: where the server is and how to talk to it. The only reader of the environment.
+
+use std::{env, fmt, time::Duration};
+
+use crate::error::{Error, Result};
+
+/// Every environment variable this crate reads.
+///
+/// | name | meaning | default |
+/// |---|---|---|
+/// | `CONDUCTOR_SERVER_URL` | the server's address, with or without `/api` | `http://localhost:8080/api` |
+/// | `CONDUCTOR_AUTH_KEY`, `CONDUCTOR_AUTH_SECRET` | credentials, both or neither | none |
+/// | `CONDUCTOR_CONNECT_TIMEOUT_MS` | how long a connection may take | 5000 |
+/// | `CONDUCTOR_REQUEST_TIMEOUT_MS` | how long a whole request may take | 15000 |
+const SERVER_URL: &str = "CONDUCTOR_SERVER_URL";
+const AUTH_KEY: &str = "CONDUCTOR_AUTH_KEY";
+const AUTH_SECRET: &str = "CONDUCTOR_AUTH_SECRET";
+const CONNECT_TIMEOUT_MS: &str = "CONDUCTOR_CONNECT_TIMEOUT_MS";
+const REQUEST_TIMEOUT_MS: &str = "CONDUCTOR_REQUEST_TIMEOUT_MS";
+
+const DEFAULT_URL: &str = "http://localhost:8080/api";
+
+/// Where the server is and how to talk to it.
+///
+/// ```
+/// use std::time::Duration;
+/// use conductor_sync::Config;
+/// let config = Config::new("http://conductor.example:8080")?.request_timeout(Duration::from_secs(20));
+/// assert_eq!(config.server_url(), "http://conductor.example:8080/api");
+/// # Ok::<(), conductor_sync::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Config {
+    base: String,
+    credentials: Option<Credentials>,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+    max_answer_bytes: u64,
+}
+
+/// A key and its secret; the secret is never shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Credentials {
+    #[expect(
+        dead_code,
+        reason = "sent once the token exchange of servers with accounts is there; the open-source server has none"
+    )]
+    key: String,
+    #[expect(dead_code, reason = "see `key`")]
+    secret: Secret,
+}
+
+#[derive(Clone)]
+struct Secret(#[expect(dead_code, reason = "see `Credentials::key`")] String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Config {
+    /// A server at `url`: `http` or `https`, a host name or address, a port and a path prefix where needed.
+    ///
+    /// `/api` is added unless the path ends in it; a trailing slash does not matter.
+    ///
+    /// # Errors
+    /// When `url` has no scheme or another one, no host, a bad port, credentials, a query or a fragment.
+    pub fn new(url: &str) -> Result<Self> {
+        Ok(Self {
+            base: normalise(url)?,
+            credentials: None,
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(15),
+            max_answer_bytes: 64 << 20,
+        })
+    }
+
+    /// Reads the environment: `CONDUCTOR_SERVER_URL` (`http://localhost:8080/api` when unset), `CONDUCTOR_AUTH_KEY` with
+    /// `CONDUCTOR_AUTH_SECRET`, `CONDUCTOR_CONNECT_TIMEOUT_MS`, `CONDUCTOR_REQUEST_TIMEOUT_MS`. A blank value is an unset
+    /// one.
+    ///
+    /// # Errors
+    /// When a value can't be used; the error names the variable.
+    pub fn from_env() -> Result<Self> {
+        #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+        Self::from_lookup(|name| env::var(name).ok())
+    }
+
+    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let read = |name: &str| lookup(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        let millis = |name: &'static str| match read(name) {
+            None => Ok(None),
+            Some(text) => match text.parse() {
+                Ok(ms) if ms > 0 => Ok(Some(Duration::from_millis(ms))),
+                _ => Err(Error::invalid(name, format!("`{text}` is no number of milliseconds above 0"))),
+            },
+        };
+        let url = read(SERVER_URL).unwrap_or_else(|| DEFAULT_URL.to_owned());
+        let mut config = Self::new(&url).map_err(|e| Error::invalid(SERVER_URL, e.to_string()).with_source(e))?;
+        match (read(AUTH_KEY), read(AUTH_SECRET)) {
+            (None, None) => {}
+            (Some(key), Some(secret)) => config = config.credentials(key, secret),
+            (Some(_), None) => return Err(Error::invalid(AUTH_SECRET, "is missing, while CONDUCTOR_AUTH_KEY is set")),
+            (None, Some(_)) => return Err(Error::invalid(AUTH_KEY, "is missing, while CONDUCTOR_AUTH_SECRET is set")),
+        }
+        config.connect_timeout = millis(CONNECT_TIMEOUT_MS)?.unwrap_or(config.connect_timeout);
+        config.request_timeout = millis(REQUEST_TIMEOUT_MS)?.unwrap_or(config.request_timeout);
+        Ok(config)
+    }
+
+    /// Sets the credentials of a server with accounts.
+    ///
+    /// This version keeps them but does not exchange them for a token yet: requests go out without one, and a client
+    /// made with them logs a warning. The open-source server has no accounts and needs none.
+    pub fn credentials(mut self, key: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.credentials = Some(Credentials { key: key.into(), secret: Secret(secret.into()) });
+        self
+    }
+
+    /// Sets how long a connection may take, TLS included. Defaults to 5 s.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// Sets how long a whole request may take, from the first byte out to the last byte in; a poll's hold on the server
+    /// counts. Defaults to 15 s.
+    pub fn request_timeout(mut self, limit: Duration) -> Self {
+        self.request_timeout = limit;
+        self
+    }
+
+    /// Sets the largest answer that is read, bytes. Defaults to 64 MiB.
+    pub fn max_answer_bytes(mut self, bytes: u64) -> Self {
+        self.max_answer_bytes = bytes;
+        self
+    }
+
+    /// The server's address as it is used: with `/api`, without a trailing slash.
+    pub fn server_url(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) fn has_credentials(&self) -> bool {
+        self.credentials.is_some()
+    }
+
+    pub(crate) fn limits(&self) -> (Duration, Duration, u64) {
+        (self.connect_timeout, self.request_timeout, self.max_answer_bytes)
+    }
+
+    /// Whether the server is on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let authority = self.base.split('/').nth(2).unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, port)| match port.ends_with(']') {
+            true => authority,
+            false => host,
+        });
+        host == "localhost" || host == "[::1]" || host.starts_with("127.")
+    }
+}
+
+/// Checks a base URL and brings it into the one form that is used.
+fn normalise(url: &str) -> Result<String> {
+    let bad = |message: &str| Err(Error::invalid("server URL", format!("`{}` {message}", without_credentials(url))));
+    let url = url.trim();
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return bad("has no scheme: write it as http://HOST:PORT/api");
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    if scheme != "http" && scheme != "https" {
+        return bad("is neither http nor https");
+    }
+    if scheme == "https" && !cfg!(feature = "rustls") {
+        return bad("is https, and this build has no TLS: turn on the feature `rustls`");
+    }
+    if rest.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '\\' | '"' | '<' | '>')) {
+        return bad("holds a blank, a query, a fragment or another character that a base URL can't have");
+    }
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    if authority.contains('@') {
+        return bad(
+            "holds credentials: give them with Config::credentials or CONDUCTOR_AUTH_KEY and CONDUCTOR_AUTH_SECRET",
+        );
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    if host.is_empty() {
+        return bad("has no host");
+    }
+    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+        return bad("has a bare IPv6 address: put it into brackets, as in http://[::1]:8080/api");
+    }
+    if port.is_some_and(|port| port.parse::<u16>().is_err() || port == "0") {
+        return bad("has a port that is no number from 1 to 65535");
+    }
+    let path = path.trim_end_matches('/');
+    let api = if path == "/api" || path.ends_with("/api") { "" } else { "/api" };
+    Ok(format!("{scheme}://{authority}{path}{api}"))
+}
+
+/// A URL fit for a message.
+fn without_credentials(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => format!("{}://***{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_url_has_one_form() {
+        for (given, used) in [
+            ("http://localhost:8080", "http://localhost:8080/api"),
+            ("http://localhost:8080/", "http://localhost:8080/api"),
+            ("http://localhost:8080/api", "http://localhost:8080/api"),
+            (" http://localhost:8080/api/ ", "http://localhost:8080/api"),
+            ("HTTP://host/conductor", "http://host/conductor/api"),
+            ("http://host/conductor/api/", "http://host/conductor/api"),
+            ("http://[::1]:8080", "http://[::1]:8080/api"),
+            ("http://[fe80::1]", "http://[fe80::1]/api"),
+        ] {
+            assert_eq!(Config::new(given).unwrap().server_url(), used, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_bad_server_url_says_what_to_do() {
+        for (given, says) in [
+            ("localhost:8080", "no scheme"),
+            ("", "no scheme"),
+            ("ftp://host", "neither http nor https"),
+            ("http://", "no host"),
+            ("http://:80", "no host"),
+            ("http://host:99999", "port"),
+            ("http://host:", "port"),
+            ("http://::1/api", "brackets"),
+            ("http://host/api?x=1", "query"),
+            ("http://host/a b", "blank"),
+        ] {
+            let error = Config::new(given).unwrap_err().to_string();
+            assert!(error.contains(says), "{given}: {error}");
+        }
+    }
+
+    #[test]
+    fn credentials_in_a_url_are_refused_and_not_shown() {
+        let error = Config::new("http://key:hunter2@host/api").unwrap_err().to_string();
+        assert!(error.contains("Config::credentials") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_is_read_once_and_blank_is_unset() {
+        let config = Config::from_lookup(|name| (name == AUTH_KEY).then(String::new)).unwrap();
+        assert_eq!(config.server_url(), DEFAULT_URL);
+        assert!(!config.has_credentials());
+    }
+
+    #[test]
+    fn a_bad_value_in_the_environment_names_its_variable() {
+        for (name, value) in [
+            (SERVER_URL, "host"),
+            (AUTH_KEY, "k"),
+            (AUTH_SECRET, "s"),
+            (CONNECT_TIMEOUT_MS, "soon"),
+            (REQUEST_TIMEOUT_MS, "0"),
+        ] {
+            let error = Config::from_lookup(|asked| (asked == name).then(|| value.to_owned())).unwrap_err().to_string();
+            assert!(error.contains(name), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let config = Config::new("http://host").unwrap().credentials("k", "hunter2");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn loopback_is_known() {
+        for (url, loopback) in [
+            ("http://localhost", true),
+            ("http://127.0.0.1:8", true),
+            ("http://[::1]:8", true),
+            ("http://[::1]", true),
+            ("http://host:8", false),
+        ] {
+            assert_eq!(Config::new(url).unwrap().is_loopback(), loopback, "{url}");
+        }
+    }
+}

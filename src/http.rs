@@ -1,0 +1,537 @@
+//! The only file that talks HTTP and names ureq: typed calls, encoded paths, bounded answers, statuses turned into
+//! [`Error`]s. One request is one try; who calls decides about another.
+
+use std::{
+    fmt::Write as _,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use ureq::{
+    Agent,
+    http::{Uri, header},
+    unversioned::{
+        resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver},
+        transport::{DefaultConnector, NextTimeout},
+    },
+};
+
+use crate::{
+    config::Config,
+    error::{Error, ErrorKind, Result, excerpt},
+    metrics::Metrics,
+};
+
+/// All but the unreserved characters of RFC 3986 are encoded in paths and queries.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The server drops idle connections after 60 s (3.32.1), so ours go first.
+const MAX_IDLE_AGE: Duration = Duration::from_secs(50);
+
+/// Far above any number of threads: the pool then holds as many connections as threads have used at once.
+const MAX_IDLE_CONNECTIONS: usize = 4096;
+
+/// How long a resolved host name is used without asking again.
+const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// As much of an error page as is worth reading.
+const MAX_ERROR_BYTES: u64 = 64 << 10;
+
+/// Two of these belong to each connection; tasks of usual size fit, larger bodies take several reads.
+const BUFFER_BYTES: usize = 16 << 10;
+
+/// The longest pause a `Retry-After` can ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// A connection pool to one server.
+#[derive(Debug)]
+pub(crate) struct Http {
+    agent: Agent,
+    base: String,
+    request_timeout: Duration,
+    max_answer_bytes: u64,
+    metrics: Metrics,
+}
+
+/// The verbs of the API.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Method {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+impl Method {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// One request: what it is about, where it goes, what it carries.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    method: Method,
+    /// The path with its `{…}` still open: the label in the metrics.
+    route: &'static str,
+    path: String,
+    /// Verb and object for messages: `("get task", "4711")`.
+    about: (&'static str, &'a str),
+    body: Option<(&'static str, Vec<u8>)>,
+}
+
+impl<'a> Request<'a> {
+    /// Fills the `{…}` of `route` with `values`, encoded.
+    ///
+    /// # Errors
+    /// When a value is empty or can't stand in a path: the server answers `/` and `\` with an HTML page even when they
+    /// are encoded, and `.` and `..` lead to another route (3.32.1).
+    pub(crate) fn new(
+        method: Method,
+        route: &'static str,
+        values: &[&str],
+        about: (&'static str, &'a str),
+    ) -> Result<Self> {
+        let mut path = String::with_capacity(route.len() + 48);
+        let mut values = values.iter();
+        let mut rest = route;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').unwrap_or((after, ""));
+            let value = values.next().copied().unwrap_or_default();
+            check_segment(name, value).map_err(|e| Error::invalid(about.0, e))?;
+            path.push_str(before);
+            path.extend(utf8_percent_encode(value, ENCODED));
+            rest = after;
+        }
+        path.push_str(rest);
+        Ok(Self { method, route, path, about, body: None })
+    }
+
+    /// Adds a query parameter.
+    pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
+        self.path.push(if self.path.contains('?') { '&' } else { '?' });
+        self.path.push_str(name);
+        self.path.push('=');
+        self.path.extend(utf8_percent_encode(value, ENCODED));
+        self
+    }
+
+    /// Adds a query parameter where there is a value.
+    pub(crate) fn query_some(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.query(name, value),
+            None => self,
+        }
+    }
+
+    /// Adds a JSON body.
+    pub(crate) fn json(self, body: &impl Serialize) -> Result<Self> {
+        let bytes =
+            serde_json::to_vec(body).map_err(|e| Error::encode(format!("{} {}", self.about.0, self.about.1), e))?;
+        Ok(self.json_bytes(bytes))
+    }
+
+    /// Adds a body that is JSON already.
+    pub(crate) fn json_bytes(mut self, bytes: Vec<u8>) -> Self {
+        self.body = Some(("application/json", bytes));
+        self
+    }
+
+    /// Adds a body of plain text.
+    pub(crate) fn text(mut self, text: &str) -> Self {
+        self.body = Some(("text/plain; charset=utf-8", text.as_bytes().to_vec()));
+        self
+    }
+}
+
+/// Why `value` can't be a segment of a path, if so.
+fn check_segment(name: &str, value: &str) -> Result<(), String> {
+    let problem = match value {
+        "" => "must not be empty",
+        "." | ".." => "must not be `.` or `..`: they lead to another route",
+        _ if value.contains(['/', '\\']) => "must not contain `/` or `\\`: the server refuses them in any spelling",
+        _ if value.chars().any(char::is_control) => "must not contain control characters",
+        _ => return Ok(()),
+    };
+    Err(format!("{name} {problem} (given: `{}`)", excerpt(value)))
+}
+
+/// What is wrong with a task type or another name that stands in paths; `None` when nothing is.
+pub(crate) fn problem_with_name(name: &str, value: &str) -> Option<String> {
+    check_segment(name, value).err()
+}
+
+/// A 2xx answer with its body.
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    about: (&'static str, &'a str),
+    base: &'a str,
+}
+
+impl Answer<'_> {
+    /// Decodes the body as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        self.refuse_page()?;
+        serde_json::from_slice(&self.body).map_err(|e| {
+            Error::decode(self.operation(), e, &String::from_utf8_lossy(&self.body)).with_status(self.status)
+        })
+    }
+
+    /// As [`Answer::json`], but `None` for an empty body or a 204.
+    pub(crate) fn json_or_empty<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        if self.body.is_empty() { Ok(None) } else { self.json().map(Some) }
+    }
+
+    /// The body as an id or another short text; quotes around it, which some proxies add, are taken off.
+    pub(crate) fn text(&self) -> Result<String> {
+        self.refuse_page()?;
+        let text = String::from_utf8_lossy(&self.body);
+        let text = text.trim();
+        Ok(text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text).to_owned())
+    }
+
+    /// Checks that a call without an answer was not answered by a page of something else.
+    pub(crate) fn done(&self) -> Result<()> {
+        self.refuse_page()
+    }
+
+    fn operation(&self) -> String {
+        operation(self.about)
+    }
+
+    fn refuse_page(&self) -> Result<()> {
+        if !is_page(&self.body) {
+            return Ok(());
+        }
+        let message = format!("an HTML page answered instead of the API: check the server URL {}", self.base);
+        Err(Error::new(ErrorKind::WrongAddress, self.operation(), message).with_status(self.status))
+    }
+}
+
+fn operation(about: (&'static str, &str)) -> String {
+    if about.1.is_empty() { about.0.to_owned() } else { format!("{} {}", about.0, excerpt(about.1)) }
+}
+
+fn is_page(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'<')
+}
+
+impl Http {
+    /// # Errors
+    /// When the server's address is no URL.
+    pub(crate) fn new(config: &Config, metrics: Metrics) -> Result<Self> {
+        let (connect_timeout, request_timeout, max_answer_bytes) = config.limits();
+        let base = config.server_url().to_owned();
+        base.parse::<Uri>()
+            .map_err(|e| Error::invalid("server URL", format!("`{base}` is no URL: {e}")).with_source(e))?;
+        if config.has_credentials() {
+            log::warn!(
+                "credentials are set, but this version does not exchange them for a token: requests go without one"
+            );
+        }
+        let mut builder = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .user_agent(concat!("conductor-sync/", env!("CARGO_PKG_VERSION")))
+            .timeout_connect(Some(connect_timeout))
+            .timeout_global(Some(request_timeout))
+            .max_idle_connections(MAX_IDLE_CONNECTIONS)
+            .max_idle_connections_per_host(MAX_IDLE_CONNECTIONS)
+            .max_idle_age(MAX_IDLE_AGE)
+            .input_buffer_size(BUFFER_BYTES)
+            .output_buffer_size(BUFFER_BYTES);
+        if config.is_loopback() {
+            builder = builder.proxy(None);
+        }
+        let agent = Agent::with_parts(builder.build(), DefaultConnector::default(), CachingResolver::default());
+        Ok(Self { agent, base, request_timeout, max_answer_bytes, metrics })
+    }
+
+    /// The address in use.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// How long a request may take in all.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
+
+    /// The registry that requests are counted in.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Sends once and reads the whole answer.
+    ///
+    /// # Errors
+    /// For no connection, no whole answer, and every status but 2xx.
+    pub(crate) fn send<'a>(&'a self, request: &'a Request<'_>) -> Result<Answer<'a>> {
+        let begun = Instant::now();
+        let outcome = self.exchange(request);
+        let status = match &outcome {
+            Ok(answer) => answer.status,
+            Err(error) => error.status().unwrap_or(0),
+        };
+        self.metrics.http_request(request.method.as_str(), request.route, status, begun.elapsed());
+        outcome
+    }
+
+    /// As [`Http::send`], for requests that do no harm when they arrive twice: a second try where the first got no
+    /// answer, since a connection that idled may have been closed by the other side.
+    ///
+    /// # Errors
+    /// As [`Http::send`].
+    pub(crate) fn send_safe<'a>(&'a self, request: &'a Request<'_>) -> Result<Answer<'a>> {
+        let begun = Instant::now();
+        match self.send(request) {
+            Err(error) if error.is_ambiguous() && begun.elapsed() < self.request_timeout / 2 => self.send(request),
+            outcome => outcome,
+        }
+    }
+
+    fn exchange<'a>(&'a self, request: &'a Request<'_>) -> Result<Answer<'a>> {
+        let url = format!("{}{}", self.base, request.path);
+        let sent = match (request.method, &request.body) {
+            (Method::Get, _) => self.agent.get(url).call(),
+            (Method::Delete, _) => self.agent.delete(url).call(),
+            (Method::Post, Some((kind, body))) => {
+                self.agent.post(url).header(header::CONTENT_TYPE, *kind).send(&body[..])
+            }
+            (Method::Put, Some((kind, body))) => {
+                self.agent.put(url).header(header::CONTENT_TYPE, *kind).send(&body[..])
+            }
+            (Method::Post, None) => self.agent.post(url).send_empty(),
+            (Method::Put, None) => self.agent.put(url).send_empty(),
+        };
+        let mut response = sent.map_err(|e| self.no_answer(request, e))?;
+        let status = response.status().as_u16();
+        let success = (200..300).contains(&status);
+        let limit = if success { self.max_answer_bytes } else { MAX_ERROR_BYTES };
+        let read = response.body_mut().with_config().limit(limit).read_to_vec();
+        if success {
+            let body = read.map_err(|e| self.no_answer(request, e).with_status(status))?;
+            return Ok(Answer { status, body, about: request.about, base: &self.base });
+        }
+        let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
+        let retry_after = retry_after.and_then(|text| parse_retry_after(text, SystemTime::now()));
+        let location = response.headers().get(header::LOCATION).and_then(|v| v.to_str().ok()).map(excerpt);
+        // An error page that can't be read whole still has its status.
+        Err(self.refused(request, status, &read.unwrap_or_default(), location).with_retry_after(retry_after))
+    }
+
+    /// An exchange that brought no whole answer.
+    fn no_answer(&self, request: &Request<'_>, cause: ureq::Error) -> Error {
+        use std::io::ErrorKind as Io;
+        let operation = operation(request.about);
+        let base = &self.base;
+        let limit = self.request_timeout.as_millis();
+        let (kind, message) = match &cause {
+            ureq::Error::HostNotFound => {
+                (ErrorKind::Connect, format!("the host of {base} is not known: check the server URL"))
+            }
+            ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+                (ErrorKind::Connect, format!("no connection to {base} in time: is the server up and reachable?"))
+            }
+            ureq::Error::Timeout(_) => (ErrorKind::NoAnswer, format!("no answer from {base} within {limit} ms")),
+            ureq::Error::Io(e) if e.kind() == Io::ConnectionRefused => (
+                ErrorKind::Connect,
+                format!("{base} refused the connection: is the server running, and is the port right?"),
+            ),
+            ureq::Error::Io(e)
+                if matches!(e.kind(), Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable)
+                    || e.to_string().contains("lookup") =>
+            {
+                (ErrorKind::Connect, format!("{base} can't be reached: {e}"))
+            }
+            ureq::Error::ConnectionFailed => (ErrorKind::Connect, format!("no connection to {base}")),
+            ureq::Error::BodyExceedsLimit(limit) => (
+                ErrorKind::Decode,
+                format!("the answer is larger than the {limit} bytes allowed by Config::max_answer_bytes"),
+            ),
+            ureq::Error::BadUri(text) => (ErrorKind::Invalid, format!("{base} is no URL: {text}")),
+            other => (classify(other), format!("no whole answer from {base}: {other}")),
+        };
+        Error::new(kind, operation, message).with_source(cause)
+    }
+
+    /// An answer with a status that is not 2xx.
+    fn refused(&self, request: &Request<'_>, status: u16, body: &[u8], location: Option<String>) -> Error {
+        let said = serde_json::from_slice::<Envelope>(body).ok();
+        let text = said.as_ref().map_or_else(|| excerpt(&String::from_utf8_lossy(body)), Envelope::text);
+        let is_route = text.starts_with("No static resource ");
+        let kind = match status {
+            300..400 => ErrorKind::WrongAddress,
+            404 | 405 if said.is_none() || is_route => ErrorKind::WrongAddress,
+            404 => ErrorKind::NotFound,
+            409 => ErrorKind::Conflict,
+            401 | 403 => ErrorKind::Unauthorized,
+            429 | 500.. => ErrorKind::Server,
+            _ => ErrorKind::Rejected,
+        };
+        let base = &self.base;
+        let mut message = format!("server said {status}");
+        if said.is_some() || !is_page(body) && !text.is_empty() {
+            // Writing to a String can't fail.
+            let _ = write!(message, ": {text}");
+        }
+        if let (300..400, Some(target)) = (status, location) {
+            let _ = write!(
+                message,
+                ": it points to {target}; redirects are not followed, so set the server URL to where the API is"
+            );
+        } else if kind == ErrorKind::WrongAddress {
+            let _ = write!(message, "; no Conductor API answers at {base}: check the server URL");
+        }
+        let retryable = said.as_ref().is_some_and(|envelope| envelope.retryable);
+        Error::new(kind, operation(request.about), message)
+            .with_status(status)
+            .with_server_message(said.map(|envelope| envelope.text()), retryable)
+    }
+}
+
+/// Failures of the TLS handshake come before anything was sent; all others may have come after.
+fn classify(cause: &ureq::Error) -> ErrorKind {
+    match cause {
+        ureq::Error::Tls(_) => ErrorKind::Connect,
+        #[cfg(feature = "rustls")]
+        ureq::Error::Rustls(_) | ureq::Error::Pem(_) => ErrorKind::Connect,
+        _ => ErrorKind::NoAnswer,
+    }
+}
+
+/// How the server says no.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    message: Option<String>,
+    #[serde(default)]
+    retryable: bool,
+    #[serde(default)]
+    validation_errors: Vec<ValidationError>,
+}
+
+#[derive(Deserialize)]
+struct ValidationError {
+    path: Option<String>,
+    message: Option<String>,
+}
+
+impl Envelope {
+    fn text(&self) -> String {
+        let mut parts: Vec<String> = self
+            .validation_errors
+            .iter()
+            .map(|v| format!("{}: {}", v.path.as_deref().unwrap_or("?"), v.message.as_deref().unwrap_or("not valid")))
+            .collect();
+        // The server gives them in an order that varies between calls.
+        parts.sort();
+        let message = self.message.as_deref().map(excerpt).unwrap_or_default();
+        match parts.is_empty() {
+            true => message,
+            false => format!("{message} ({})", parts.join("; ")),
+        }
+    }
+}
+
+/// `Retry-After` as seconds or as a date; anything else counts as not given.
+fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    let pause = match text.trim().parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(text.trim()).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(pause.min(MAX_RETRY_AFTER))
+}
+
+/// Resolves through ureq's own resolver and remembers the answer for a while.
+///
+/// ureq resolves before it looks for an idle connection, and starts a thread for it when a timeout is set: on every
+/// request, 160 µs of CPU instead of 32.
+#[derive(Debug, Default)]
+struct CachingResolver {
+    inner: DefaultResolver,
+    /// Written and read by whoever sends; a plain value, valid between statements, so poisoning means nothing.
+    last: Mutex<Option<Resolved>>,
+}
+
+#[derive(Clone, Debug)]
+struct Resolved {
+    authority: String,
+    at: Instant,
+    addresses: Vec<std::net::SocketAddr>,
+}
+
+impl Resolver for CachingResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &ureq::config::Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let authority = uri.authority().map_or("", |a| a.as_str());
+        let mut addresses = self.empty();
+        {
+            let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) =
+                last.as_ref().filter(|r| r.authority == authority && r.at.elapsed() < RESOLVE_AGAIN_AFTER)
+            {
+                known.addresses.iter().for_each(|address| addresses.push(*address));
+                return Ok(addresses);
+            }
+        }
+        let found = self.inner.resolve(uri, config, timeout)?;
+        let entry = Resolved {
+            authority: authority.to_owned(),
+            at: Instant::now(),
+            addresses: found.iter().copied().collect(),
+        };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(entry);
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_encoded_and_queries_appended() {
+        let request =
+            Request::new(Method::Get, "/tasks/poll/batch/{taskType}", &["a b;c?d#é%25"], ("poll", "x")).unwrap();
+        let request = request.query("domain", "a&b").query_some("none", None);
+        assert_eq!(request.path, "/tasks/poll/batch/a%20b%3Bc%3Fd%23%C3%A9%2525?domain=a%26b");
+    }
+
+    #[test]
+    fn a_bad_segment_names_its_parameter() {
+        for value in ["", ".", "..", "a/b", "a\\b", "a\nb"] {
+            let error = Request::new(Method::Get, "/tasks/{taskId}", &[value], ("get task", value)).unwrap_err();
+            assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("taskId"), "{error}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_at_most_a_minute() {
+        let now = httpdate::parse_http_date("Tue, 24 Nov 2026 10:00:00 GMT").unwrap();
+        for (text, pause) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("99999", Some(60)),
+            ("Tue, 24 Nov 2026 10:00:05 GMT", Some(5)),
+            ("Tue, 24 Nov 2026 09:00:00 GMT", Some(0)),
+            ("abc", None),
+            ("-1", None),
+        ] {
+            assert_eq!(parse_retry_after(text, now), pause.map(Duration::from_secs), "{text}");
+        }
+    }
+}
