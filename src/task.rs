@@ -1,10 +1,16 @@
 //! Tasks: one execution of a task as the server sees it, the result a worker reports, and the calls under `/tasks`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    json::{JsonMap, RawJson, wire, wire_enum},
-    metadata::{TaskDef, WorkflowTask},
+    json::{Field, RawJson, wire, wire_enum},
+    metadata::{TaskDef, WorkflowTask, whole_seconds},
 };
 
 wire_enum! {
@@ -142,7 +148,7 @@ wire! {
         /// Latencies the server collects.
         pub execution_metadata: Option<RawJson> = "executionMetadata",
         /// Secrets and environment values resolved for this hand-out.
-        pub runtime_metadata: JsonMap = "runtimeMetadata",
+        pub runtime_metadata: RuntimeMetadata = "runtimeMetadata",
         /// Its definition, as it was when the workflow started.
         pub task_definition: Option<Box<TaskDef>> = "taskDefinition",
         /// Whether it runs inside a loop.
@@ -151,6 +157,34 @@ wire! {
         pub queue_wait_time: i64 = "queueWaitTime",
     }
 }
+
+/// Secrets and environment values that the server resolved for one hand-out of a task.
+///
+/// The definition names them in `runtimeMetadata`. Debug output shows the names only, but they are written when the
+/// task is serialised.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RuntimeMetadata(BTreeMap<String, String>);
+
+impl RuntimeMetadata {
+    /// The value with this name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for RuntimeMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+impl Field for RuntimeMetadata {}
 
 wire! {
     /// What a worker reports about a task: `POST /tasks`.
@@ -185,6 +219,10 @@ wire! {
         pub sub_workflow_id: Option<String> = "subWorkflowId",
         /// Makes this a lease extension: the server then ignores everything but the two ids.
         pub extend_lease: bool = "extendLease",
+        /// Whether the worker can be told to stop; no effect on 3.32.1.
+        pub supports_cancellation: bool = "supportsCancellation",
+        /// Latencies the worker measured; ignored by 3.32.1.
+        pub execution_metadata: Option<RawJson> = "executionMetadata",
     }
 }
 
@@ -270,12 +308,6 @@ wire! {
         /// When, milliseconds since 1970.
         pub last_poll_time: i64 = "lastPollTime",
     }
-}
-
-/// Whole seconds for the wire, rounded up so that a pause never gets shorter.
-pub(crate) fn whole_seconds(duration: Duration) -> i64 {
-    let up = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
-    i64::try_from(up).unwrap_or(i64::MAX)
 }
 
 /// Milliseconds since 1970 for the wire.

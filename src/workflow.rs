@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     json::{RawJson, wire, wire_enum},
-    metadata::WorkflowDef,
+    metadata::{IdempotencyStrategy, WorkflowDef},
     task::Task,
 };
 
@@ -98,6 +98,8 @@ wire! {
         pub rate_limit_key: Option<String> = "rateLimitKey",
         /// Whether a rate limit holds it.
         pub rate_limited: bool = "rateLimited",
+        /// Tokens that its language model tasks used, all together.
+        pub aggregate_token_usage: Option<RawJson> = "aggregateTokenUsage",
         /// The application that owns it.
         pub owner_app: Option<String> = "ownerApp",
         /// Who started it.
@@ -160,7 +162,7 @@ wire! {
         /// A key against starting twice; **ignored** by the open-source server.
         pub idempotency_key: Option<String> = "idempotencyKey",
         /// What happens when the key is known; **ignored** by the open-source server.
-        pub idempotency_strategy: Option<String> = "idempotencyStrategy",
+        pub idempotency_strategy: Option<IdempotencyStrategy> = "idempotencyStrategy",
     }
 }
 
