@@ -19,8 +19,10 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
         "json" | "config" | "metrics" => &["error"],
         "http" => &["error", "json", "config", "metrics"],
         "metadata" => &["error", "json", "http"],
-        "task" | "event" | "admin" => &["error", "json", "http", "metadata"],
-        "workflow" | "schedule" => &["error", "json", "http", "metadata", "task", "workflow"],
+        // A workflow holds its tasks, and a call about a task may answer its workflow.
+        "task" | "workflow" | "event" | "schedule" | "admin" => {
+            &["error", "json", "http", "metadata", "task", "workflow"]
+        }
         "client" => &[
             "error", "json", "config", "http", "metrics", "metadata", "task", "workflow", "event", "schedule", "admin",
         ],
