@@ -9,6 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    error::Result,
     json::{Field, RawJson, wire, wire_enum},
     metadata::{TaskDef, WorkflowTask, whole_seconds},
 };
@@ -117,8 +118,8 @@ wire! {
         pub worker_id: Option<String> = "workerId",
         /// The output so far.
         pub output_data: RawJson = "outputData",
-        /// Its node in the workflow definition.
-        pub workflow_task: Option<Box<WorkflowTask>> = "workflowTask",
+        /// Its node in the workflow definition; [`Task::workflow_task`] decodes it.
+        pub workflow_task: Option<RawJson> = "workflowTask",
         /// The domain it is queued in.
         pub domain: Option<String> = "domain",
         /// Hand-outs allowed per interval; 0 is no limit.
@@ -149,12 +150,32 @@ wire! {
         pub execution_metadata: Option<RawJson> = "executionMetadata",
         /// Secrets and environment values resolved for this hand-out.
         pub runtime_metadata: RuntimeMetadata = "runtimeMetadata",
-        /// Its definition, as it was when the workflow started.
-        pub task_definition: Option<Box<TaskDef>> = "taskDefinition",
+        /// Its definition, as it was when the workflow started; [`Task::task_definition`] decodes it.
+        pub task_definition: Option<RawJson> = "taskDefinition",
         /// Whether it runs inside a loop.
         pub loop_over_task: bool = "loopOverTask",
         /// How long it waited in the queue, milliseconds.
         pub queue_wait_time: i64 = "queueWaitTime",
+    }
+}
+
+impl Task {
+    /// Its node in the workflow definition.
+    ///
+    /// Decoded when asked for: with the definition it is two thirds of a task's text, and few handlers look at it.
+    ///
+    /// # Errors
+    /// When the text is no such node.
+    pub fn workflow_task(&self) -> Result<Option<WorkflowTask>> {
+        self.workflow_task.as_ref().map(RawJson::decode).transpose()
+    }
+
+    /// Its definition, as it was when the workflow started; decoded when asked for.
+    ///
+    /// # Errors
+    /// When the text is no task definition.
+    pub fn task_definition(&self) -> Result<Option<TaskDef>> {
+        self.task_definition.as_ref().map(RawJson::decode).transpose()
     }
 }
 

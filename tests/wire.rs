@@ -247,6 +247,22 @@ fn every_recorded_exchange_survives_or_is_listed_with_a_reason() {
 }
 
 #[test]
+fn what_a_recorded_task_brings_along_decodes_when_asked_for() {
+    let mut n_tasks = 0;
+    for case in cases().iter().filter(|case| case.path.contains("/tasks/poll/") && case.status == 200) {
+        let tasks: Value = serde_json::from_str(&case.response_body).unwrap();
+        for task in tasks.as_array().unwrap_or(&vec![tasks.clone()]) {
+            let task: Task = serde_json::from_value(task.clone()).unwrap();
+            let (node, definition) = (task.workflow_task().unwrap().unwrap(), task.task_definition().unwrap().unwrap());
+            assert_eq!((node.unknown(), definition.unknown()), (vec![], vec![]), "{}", case.name);
+            assert_eq!((node.name, definition.name), (task.task_def_name.clone(), task.task_def_name), "{}", case.name);
+            n_tasks += 1;
+        }
+    }
+    assert_eq!(n_tasks, 4);
+}
+
+#[test]
 fn an_unknown_field_in_any_recorded_object_survives() {
     for case in cases() {
         for (back, text) in case.wire_texts() {
@@ -432,6 +448,8 @@ fn a_value_of_another_kind_is_an_error_that_names_the_field_unless_any_json_goes
         "Task.executionMetadata",
         "Task.inputData",
         "Task.outputData",
+        "Task.taskDefinition",
+        "Task.workflowTask",
         "TaskResult.executionMetadata",
         "TaskResult.outputData",
         "SchemaDef.data",
@@ -467,9 +485,18 @@ fn a_value_of_another_kind_is_an_error_that_names_the_field_unless_any_json_goes
 
 #[test]
 fn an_error_inside_a_nested_object_names_the_whole_way() {
-    let text = r#"{"taskId":"t","workflowTask":{"loopOver":[{"taskDefinition":{"retryCount":"often"}}]}}"#;
-    let error = serde_json::from_str::<Task>(text).unwrap_err().to_string();
-    assert!(error.starts_with("workflowTask: loopOver: taskDefinition: retryCount: "), "{error}");
+    let text = r#"{"name":"w","tasks":[{"loopOver":[{"taskDefinition":{"retryCount":"often"}}]}]}"#;
+    let error = serde_json::from_str::<WorkflowDef>(text).unwrap_err().to_string();
+    assert!(error.starts_with("tasks: loopOver: taskDefinition: retryCount: "), "{error}");
+}
+
+#[test]
+fn an_odd_definition_does_not_spoil_the_task_it_comes_with() {
+    let text = r#"{"taskId":"t","taskDefinition":{"retryCount":"often"},"workflowTask":[]}"#;
+    let task: Task = serde_json::from_str(text).unwrap();
+    assert!(task.task_definition().unwrap_err().to_string().contains("retryCount: "));
+    assert!(task.workflow_task().is_err());
+    assert_eq!(Task::default().task_definition().unwrap(), None);
 }
 
 #[test]
