@@ -4,7 +4,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, DeserializeOwned, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::{Value, value::RawValue};
 
 use crate::error::{Error, Result};
@@ -233,7 +236,7 @@ macro_rules! wire {
                         let mut out = $name::default();
                         while let Some(key) = map.next_key::<$crate::json::Key<'de>>()? {
                             match &*key.0 {
-                                $($wire => match $crate::json::field($wire, map.next_value::<Option<$ty>>())? {
+                                $($wire => match $crate::json::field::<$ty, _>($wire, &mut map)? {
                                     None => out.extra.keep_null($wire),
                                     Some(value) if value == <$ty>::default() => out.extra.keep_default($wire),
                                     Some(value) => out.$field = value,
@@ -250,13 +253,104 @@ macro_rules! wire {
                 deserializer.deserialize_map(Fields)
             }
         }
+
+        impl $crate::json::Field for $name {}
     };
 }
 pub(crate) use wire;
 
-/// Adds the name of the field to a decoder's message.
-pub(crate) fn field<T, E: serde::de::Error>(name: &'static str, value: Result<T, E>) -> Result<T, E> {
-    value.map_err(|e| E::custom(format_args!("{name}: {e}")))
+/// What a field of a wire struct can hold.
+pub(crate) trait Field: DeserializeOwned {
+    /// Reads a value, `None` for null. Types that accept more than their own JSON form say so here.
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        Option::deserialize(deserializer)
+    }
+}
+
+impl Field for bool {}
+impl Field for String {}
+impl Field for RawJson {}
+impl<T: DeserializeOwned> Field for Box<T> {}
+impl<T: DeserializeOwned> Field for Vec<T> {}
+impl<T: DeserializeOwned> Field for BTreeMap<String, T> {}
+
+impl<T: Field> Field for Option<T> {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        T::read(deserializer).map(|value| value.map(Some))
+    }
+}
+
+impl Field for i64 {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        deserializer.deserialize_any(Integer)
+    }
+}
+
+impl Field for i32 {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        let narrow = |n| Self::try_from(n).map_err(|_| de::Error::custom(format_args!("{n} is beyond 32 bits")));
+        i64::read(deserializer)?.map(narrow).transpose()
+    }
+}
+
+/// Reads `3`, `3.0` and `"3"` as 3, since servers and proxies in other languages write any of them; null as `None`.
+struct Integer;
+
+impl<'de> Visitor<'de> for Integer {
+    type Value = Option<i64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an integer")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Some(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
+        i64::try_from(value).map(Some).map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole and within the range of i64, whose ends are powers of two"
+    )]
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
+        const END: f64 = 9_223_372_036_854_775_808.0;
+        if value.fract() == 0.0 && (-END..END).contains(&value) {
+            return Ok(Some(value as i64));
+        }
+        Err(E::invalid_value(Unexpected::Float(value), &self))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        text.parse().map(Some).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    /// How numbers come when a program turns on serde_json's `arbitrary_precision`.
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        let number = serde_json::Number::deserialize(MapAccessDeserializer::new(map))?;
+        match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => Ok(Some(whole)),
+            (None, Some(float)) => self.visit_f64(float),
+            (None, None) => Err(de::Error::custom(format_args!("{number} is beyond 64 bits"))),
+        }
+    }
+}
+
+/// The value of the field `name`, which an error is made to name.
+pub(crate) fn field<'de, T: Field, A: MapAccess<'de>>(name: &'static str, map: &mut A) -> Result<Option<T>, A::Error> {
+    struct Value<T>(Option<T>);
+    impl<'de, T: Field> Deserialize<'de> for Value<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            T::read(deserializer).map(Self)
+        }
+    }
+    map.next_value::<Value<T>>().map(|value| value.0).map_err(|e| de::Error::custom(format_args!("{name}: {e}")))
 }
 
 /// Writes an enum of the wire: known values by name, any other text kept in `Other`.
@@ -314,12 +408,16 @@ macro_rules! wire_enum {
                 $crate::json::Key::deserialize(deserializer).map(|text| Self::from(&*text.0))
             }
         }
+
+        impl $crate::json::Field for $name {}
     };
 }
 pub(crate) use wire_enum;
 
 #[cfg(test)]
 mod tests {
+    #![expect(unreachable_pub, dead_code, reason = "the macros write public items")]
+
     use super::*;
 
     wire_enum! {
@@ -333,7 +431,7 @@ mod tests {
             /// Name.
             pub name: String = "name",
             /// Count.
-            pub count: Option<u32> = "count",
+            pub count: Option<i32> = "count",
             /// List.
             pub list: Vec<String> = "list",
             /// Colour.
@@ -372,8 +470,18 @@ mod tests {
     }
 
     #[test]
+    fn an_integer_may_come_as_a_float_or_a_string() {
+        for count in ["3", "3.0", "3e0", r#""3""#] {
+            let thing: Thing = serde_json::from_str(&format!(r#"{{"count":{count}}}"#)).unwrap();
+            assert_eq!(thing.count, Some(3), "{count}");
+        }
+    }
+
+    #[test]
     fn a_field_of_the_wrong_type_is_named() {
-        let error = serde_json::from_str::<Thing>(r#"{"name":"a","count":"many"}"#).unwrap_err();
-        assert!(error.to_string().starts_with("count: "), "{error}");
+        for count in [r#""many""#, r#""""#, "1.5", "1e300", "4294967296", "18446744073709551615", "true", "[3]", "{}"] {
+            let error = serde_json::from_str::<Thing>(&format!(r#"{{"count":{count}}}"#)).unwrap_err();
+            assert!(error.to_string().starts_with("count: "), "{count}: {error}");
+        }
     }
 }

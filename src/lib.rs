@@ -15,10 +15,12 @@ pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
 pub use json::{JsonMap, RawJson};
 pub use metadata::{
-    MetadataClient, RetryLogic, SchemaDef, SubWorkflowParams, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask,
+    CacheConfig, IdempotencyStrategy, JoinMode, MetadataClient, RateLimitConfig, RateLimitPolicy, RetryLogic,
+    SchemaDef, SchemaType, StateChangeEvent, SubWorkflowParams, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask,
 };
 pub use metrics::Metrics;
 pub use task::{
-    PollData, PollRequest, ReferenceUpdate, Task, TaskClient, TaskExecLog, TaskResult, TaskResultStatus, TaskStatus,
+    PollData, PollRequest, ReferenceUpdate, RuntimeMetadata, Task, TaskClient, TaskExecLog, TaskResult,
+    TaskResultStatus, TaskStatus,
 };
 pub use workflow::{StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, WorkflowStatus};

@@ -8,7 +8,6 @@ use crate::{
     error::{Error, ErrorKind, Result},
     http::{Http, Method, Request},
     json::{JsonMap, RawJson, wire, wire_enum},
-    task::whole_seconds,
 };
 
 wire_enum! {
@@ -32,6 +31,50 @@ wire_enum! {
         TimeOutWf = "TIME_OUT_WF",
         /// Does nothing but log.
         AlertOnly = "ALERT_ONLY",
+    }
+}
+
+wire_enum! {
+    /// The language of a schema.
+    pub enum SchemaType {
+        /// JSON Schema.
+        Json = "JSON",
+        /// Apache Avro.
+        Avro = "AVRO",
+        /// Protocol Buffers.
+        Protobuf = "PROTOBUF",
+    }
+}
+
+wire_enum! {
+    /// How a JOIN task is evaluated.
+    pub enum JoinMode {
+        /// As soon as a task of the workflow changes.
+        Sync = "SYNC",
+        /// By a background worker of the server.
+        Async = "ASYNC",
+    }
+}
+
+wire_enum! {
+    /// What happens when a workflow is started again with a known idempotency key.
+    pub enum IdempotencyStrategy {
+        /// The start is refused.
+        Fail = "FAIL",
+        /// The id of the first one is returned.
+        ReturnExisting = "RETURN_EXISTING",
+        /// The start is refused while the first one runs.
+        FailOnRunning = "FAIL_ON_RUNNING",
+    }
+}
+
+wire_enum! {
+    /// What happens to a workflow over its rate limit.
+    pub enum RateLimitPolicy {
+        /// It waits.
+        Queue = "QUEUE",
+        /// It is refused.
+        Reject = "REJECT",
     }
 }
 
@@ -193,12 +236,54 @@ wire! {
         pub name: String = "name",
         /// The version. Defaults to 1.
         pub version: Option<i32> = "version",
-        /// The language: JSON, AVRO or PROTOBUF.
-        pub schema_type: Option<String> = "type",
+        /// The language, on the wire `type`.
+        pub schema_type: Option<SchemaType> = "type",
         /// The schema itself.
         pub data: Option<RawJson> = "data",
         /// Where it is kept, when it is not here.
         pub external_ref: Option<String> = "externalRef",
+        /// The application that owns it.
+        pub owner_app: Option<String> = "ownerApp",
+        /// When it was created, milliseconds since 1970.
+        pub create_time: Option<i64> = "createTime",
+        /// When it was changed, milliseconds since 1970.
+        pub update_time: Option<i64> = "updateTime",
+        /// Who created it.
+        pub created_by: Option<String> = "createdBy",
+        /// Who changed it.
+        pub updated_by: Option<String> = "updatedBy",
+    }
+}
+
+wire! {
+    /// Whether and how long an output may be reused for equal inputs.
+    pub struct CacheConfig {
+        /// What tells inputs apart; text may hold `${…}` references.
+        pub key: Option<String> = "key",
+        /// How long an output may be reused, seconds. Defaults to 0.
+        pub ttl_in_second: Option<i32> = "ttlInSecond",
+    }
+}
+
+wire! {
+    /// How many workflows with the same key may run at once.
+    pub struct RateLimitConfig {
+        /// The key; text may hold `${…}` references.
+        pub rate_limit_key: Option<String> = "rateLimitKey",
+        /// How many may run. Defaults to 0.
+        pub concurrent_exec_limit: Option<i32> = "concurrentExecLimit",
+        /// What happens to one more. Defaults to QUEUE.
+        pub policy: Option<RateLimitPolicy> = "policy",
+    }
+}
+
+wire! {
+    /// An event to send when the state of a task changes.
+    pub struct StateChangeEvent {
+        /// Its type, on the wire `type`. The server refuses a missing one.
+        pub event_type: String = "type",
+        /// What it carries.
+        pub payload: JsonMap = "payload",
     }
 }
 
@@ -263,8 +348,8 @@ wire! {
         pub loop_condition: Option<String> = "loopCondition",
         /// For DO_WHILE: the tasks of a round.
         pub loop_over: Vec<WorkflowTask> = "loopOver",
-        /// For DO_WHILE over items: the list.
-        pub items: Option<RawJson> = "items",
+        /// For DO_WHILE over items: a `${…}` reference to the list.
+        pub items: Option<String> = "items",
         /// Overrides the retries of the definition; 0 counts.
         pub retry_count: Option<i32> = "retryCount",
         /// The language of `expression`.
@@ -273,14 +358,14 @@ wire! {
         pub expression: Option<String> = "expression",
         /// For JOIN: a script that decides its status.
         pub join_status: Option<String> = "joinStatus",
-        /// Events to send when its state changes.
-        pub on_state_change: JsonMap = "onStateChange",
+        /// Events to send when its state changes, by the names of the changes.
+        pub on_state_change: BTreeMap<String, Vec<StateChangeEvent>> = "onStateChange",
         /// Whether its output may come from a cache.
-        pub cache_config: Option<RawJson> = "cacheConfig",
+        pub cache_config: Option<CacheConfig> = "cacheConfig",
         /// Whether later tasks still run when it fails; the workflow fails at the end. Defaults to false.
         pub permissive: Option<bool> = "permissive",
-        /// For JOIN: SYNC or ASYNC.
-        pub join_mode: Option<String> = "joinMode",
+        /// For JOIN: when it is evaluated.
+        pub join_mode: Option<JoinMode> = "joinMode",
         /// Free data.
         pub metadata: JsonMap = "metadata",
     }
@@ -326,7 +411,7 @@ wire! {
         /// A key against starting twice.
         pub idempotency_key: Option<String> = "idempotencyKey",
         /// What happens when the key is known.
-        pub idempotency_strategy: Option<String> = "idempotencyStrategy",
+        pub idempotency_strategy: Option<IdempotencyStrategy> = "idempotencyStrategy",
         /// Its priority: a number or a `${…}` reference.
         pub priority: Option<RawJson> = "priority",
     }
@@ -378,7 +463,7 @@ wire! {
         /// Inputs used where a start gives none.
         pub input_template: JsonMap = "inputTemplate",
         /// Stored, but not enforced by the open-source server.
-        pub rate_limit_config: Option<RawJson> = "rateLimitConfig",
+        pub rate_limit_config: Option<RateLimitConfig> = "rateLimitConfig",
         /// The schema of its input; not enforced by the open-source server.
         pub input_schema: Option<SchemaDef> = "inputSchema",
         /// The schema of its output; not enforced by the open-source server.
@@ -388,7 +473,7 @@ wire! {
         /// Free data.
         pub metadata: JsonMap = "metadata",
         /// Whether its output may come from a cache.
-        pub cache_config: Option<RawJson> = "cacheConfig",
+        pub cache_config: Option<CacheConfig> = "cacheConfig",
         /// Fields to be masked.
         pub masked_fields: Vec<String> = "maskedFields",
         /// The application that owns it.
@@ -613,4 +698,10 @@ fn missing_as_not_found<T>(outcome: Result<T>) -> Result<T> {
         (Some(500), Some(message)) if message.starts_with("No such ") => error.into_not_found(),
         _ => error,
     })
+}
+
+/// Whole seconds for the wire, rounded up so that a pause never gets shorter.
+pub(crate) fn whole_seconds(duration: Duration) -> i64 {
+    let up = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    i64::try_from(up).unwrap_or(i64::MAX)
 }

@@ -1,15 +1,19 @@
 //! Tasks: one execution of a task as the server sees it, the result a worker reports, and the calls under `/tasks`.
 
 use std::{
+    collections::BTreeMap,
+    fmt,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     error::{Error, Result},
     http::{Http, Method, Request},
-    json::{JsonMap, RawJson, wire, wire_enum},
-    metadata::{TaskDef, WorkflowTask},
+    json::{Field, RawJson, wire, wire_enum},
+    metadata::{TaskDef, WorkflowTask, whole_seconds},
     workflow::Workflow,
 };
 
@@ -117,8 +121,8 @@ wire! {
         pub worker_id: Option<String> = "workerId",
         /// The output so far.
         pub output_data: RawJson = "outputData",
-        /// Its node in the workflow definition.
-        pub workflow_task: Option<Box<WorkflowTask>> = "workflowTask",
+        /// Its node in the workflow definition; [`Task::workflow_task`] decodes it.
+        pub workflow_task: Option<RawJson> = "workflowTask",
         /// The domain it is queued in.
         pub domain: Option<String> = "domain",
         /// Hand-outs allowed per interval; 0 is no limit.
@@ -148,15 +152,63 @@ wire! {
         /// Latencies the server collects.
         pub execution_metadata: Option<RawJson> = "executionMetadata",
         /// Secrets and environment values resolved for this hand-out.
-        pub runtime_metadata: JsonMap = "runtimeMetadata",
-        /// Its definition, as it was when the workflow started.
-        pub task_definition: Option<Box<TaskDef>> = "taskDefinition",
+        pub runtime_metadata: RuntimeMetadata = "runtimeMetadata",
+        /// Its definition, as it was when the workflow started; [`Task::task_definition`] decodes it.
+        pub task_definition: Option<RawJson> = "taskDefinition",
         /// Whether it runs inside a loop.
         pub loop_over_task: bool = "loopOverTask",
         /// How long it waited in the queue, milliseconds.
         pub queue_wait_time: i64 = "queueWaitTime",
     }
 }
+
+impl Task {
+    /// Its node in the workflow definition.
+    ///
+    /// Decoded when asked for: with the definition it is two thirds of a task's text, and few handlers look at it.
+    ///
+    /// # Errors
+    /// When the text is no such node.
+    pub fn workflow_task(&self) -> Result<Option<WorkflowTask>> {
+        self.workflow_task.as_ref().map(RawJson::decode).transpose()
+    }
+
+    /// Its definition, as it was when the workflow started; decoded when asked for.
+    ///
+    /// # Errors
+    /// When the text is no task definition.
+    pub fn task_definition(&self) -> Result<Option<TaskDef>> {
+        self.task_definition.as_ref().map(RawJson::decode).transpose()
+    }
+}
+
+/// Secrets and environment values that the server resolved for one hand-out of a task.
+///
+/// The definition names them in `runtimeMetadata`. Debug output shows the names only, but they are written when the
+/// task is serialised.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RuntimeMetadata(BTreeMap<String, String>);
+
+impl RuntimeMetadata {
+    /// The value with this name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for RuntimeMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+impl Field for RuntimeMetadata {}
 
 wire! {
     /// What a worker reports about a task: `POST /tasks`.
@@ -191,6 +243,10 @@ wire! {
         pub sub_workflow_id: Option<String> = "subWorkflowId",
         /// Makes this a lease extension: the server then ignores everything but the two ids.
         pub extend_lease: bool = "extendLease",
+        /// Whether the worker can be told to stop; no effect on 3.32.1.
+        pub supports_cancellation: bool = "supportsCancellation",
+        /// Latencies the worker measured; ignored by 3.32.1.
+        pub execution_metadata: Option<RawJson> = "executionMetadata",
     }
 }
 
@@ -531,12 +587,6 @@ impl TaskClient {
 
 /// The server refuses a longer wait with a 400 (3.32.1).
 pub(crate) const MAX_POLL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Whole seconds for the wire, rounded up so that a pause never gets shorter.
-pub(crate) fn whole_seconds(duration: Duration) -> i64 {
-    let up = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
-    i64::try_from(up).unwrap_or(i64::MAX)
-}
 
 /// Milliseconds since 1970 for the wire.
 pub(crate) fn epoch_millis(time: SystemTime) -> i64 {

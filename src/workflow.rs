@@ -10,7 +10,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     http::{Http, Method, Request},
     json::{RawJson, wire, wire_enum},
-    metadata::WorkflowDef,
+    metadata::{IdempotencyStrategy, WorkflowDef},
     task::Task,
 };
 
@@ -104,6 +104,8 @@ wire! {
         pub rate_limit_key: Option<String> = "rateLimitKey",
         /// Whether a rate limit holds it.
         pub rate_limited: bool = "rateLimited",
+        /// Tokens that its language model tasks used, all together.
+        pub aggregate_token_usage: Option<RawJson> = "aggregateTokenUsage",
         /// The application that owns it.
         pub owner_app: Option<String> = "ownerApp",
         /// Who started it.
@@ -166,7 +168,7 @@ wire! {
         /// A key against starting twice; **ignored** by the open-source server.
         pub idempotency_key: Option<String> = "idempotencyKey",
         /// What happens when the key is known; **ignored** by the open-source server.
-        pub idempotency_strategy: Option<String> = "idempotencyStrategy",
+        pub idempotency_strategy: Option<IdempotencyStrategy> = "idempotencyStrategy",
     }
 }
 
@@ -375,9 +377,14 @@ impl WorkflowClient {
                 let message = format!("not ended within {} ms: it {state}", deadline.as_millis());
                 return Err(Error::new(ErrorKind::Deadline, format!("wait for workflow {workflow_id}"), message));
             }
-            // Nothing is ever sent on it: this is a wait with a deadline.
-            let _ = crossbeam_channel::after(pause.min(left)).recv();
+            rest(pause.min(left));
             pause = (pause * 3 / 2).min(LOOK_AGAIN_AFTER);
         }
     }
+}
+
+/// Waits for a while.
+fn rest(pause: Duration) {
+    // An `after` channel delivers once, when the time is over, and never closes.
+    let _over = crossbeam_channel::after(pause).recv();
 }
