@@ -8,6 +8,7 @@ mod json;
 mod metadata;
 mod metrics;
 mod task;
+mod worker;
 mod workflow;
 
 pub use client::Client;
@@ -23,4 +24,5 @@ pub use task::{
     PollData, PollRequest, ReferenceUpdate, RuntimeMetadata, Task, TaskClient, TaskExecLog, TaskResult,
     TaskResultStatus, TaskStatus,
 };
+pub use worker::{TaskContext, TaskError, Worker};
 pub use workflow::{StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, WorkflowStatus};
