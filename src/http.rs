@@ -186,6 +186,12 @@ impl Answer<'_> {
         })
     }
 
+    /// As [`Answer::json`], borrowing from `text`, which is the body.
+    pub(crate) fn json_text<'t, T: Deserialize<'t>>(&self, text: &'t str) -> Result<T> {
+        self.refuse_page()?;
+        serde_json::from_str(text).map_err(|e| Error::decode(self.operation(), e, text).with_status(self.status))
+    }
+
     /// As [`Answer::json`], but `None` for an empty body or a 204.
     pub(crate) fn json_or_empty<T: DeserializeOwned>(&self) -> Result<Option<T>> {
         if self.body.is_empty() { Ok(None) } else { self.json().map(Some) }
@@ -355,7 +361,7 @@ impl Http {
             }
             ureq::Error::ConnectionFailed => (ErrorKind::Connect, format!("no connection to {base}")),
             ureq::Error::BodyExceedsLimit(limit) => (
-                ErrorKind::Decode,
+                ErrorKind::TooLarge,
                 format!("the answer is larger than the {limit} bytes allowed by Config::max_answer_bytes"),
             ),
             ureq::Error::BadUri(text) => (ErrorKind::Invalid, format!("{base} is no URL: {text}")),

@@ -7,6 +7,7 @@ mod http;
 mod json;
 mod metadata;
 mod metrics;
+mod runner;
 mod task;
 mod worker;
 mod workflow;
@@ -20,6 +21,7 @@ pub use metadata::{
     SchemaDef, SchemaType, StateChangeEvent, SubWorkflowParams, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask,
 };
 pub use metrics::Metrics;
+pub use runner::{RunnerHandle, StopReport, TaskRunner, UndeliverableResult};
 pub use task::{
     PollData, PollRequest, ReferenceUpdate, RuntimeMetadata, Task, TaskClient, TaskExecLog, TaskResult,
     TaskResultStatus, TaskStatus,
