@@ -8,6 +8,10 @@ mod exporter;
 mod nothing;
 #[cfg(feature = "metrics")]
 mod recorder;
+#[cfg(feature = "metrics")]
+mod request;
+#[cfg(feature = "metrics")]
+mod upstream;
 
 use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
