@@ -2,7 +2,6 @@
 //! [`Error`]s. One request is one try; who calls decides about another.
 
 use std::{
-    fmt::Write as _,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -376,7 +375,7 @@ impl Http {
         let text = said.as_ref().map_or_else(|| excerpt(&String::from_utf8_lossy(body)), Envelope::text);
         let is_route = text.starts_with("No static resource ");
         let kind = match status {
-            300..400 => ErrorKind::WrongAddress,
+            300..=399 => ErrorKind::WrongAddress,
             404 | 405 if said.is_none() || is_route => ErrorKind::WrongAddress,
             404 => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
@@ -387,16 +386,14 @@ impl Http {
         let base = &self.base;
         let mut message = format!("server said {status}");
         if said.is_some() || !is_page(body) && !text.is_empty() {
-            // Writing to a String can't fail.
-            let _ = write!(message, ": {text}");
+            message = format!("{message}: {text}");
         }
-        if let (300..400, Some(target)) = (status, location) {
-            let _ = write!(
-                message,
+        if let (300..=399, Some(target)) = (status, location) {
+            message.push_str(&format!(
                 ": it points to {target}; redirects are not followed, so set the server URL to where the API is"
-            );
+            ));
         } else if kind == ErrorKind::WrongAddress {
-            let _ = write!(message, "; no Conductor API answers at {base}: check the server URL");
+            message.push_str(&format!("; no Conductor API answers at {base}: check the server URL"));
         }
         let retryable = said.as_ref().is_some_and(|envelope| envelope.retryable);
         Error::new(kind, operation(request.about), message)

@@ -524,7 +524,7 @@ impl RunnerHandle {
         for (_, control) in self.controls.iter().filter(|(name, _)| name == task_type) {
             found = true;
             // A poller that has ended does as it is told already.
-            drop(control.send(command));
+            let _ended = control.send(command);
         }
         match found {
             true => Ok(()),
@@ -580,7 +580,7 @@ impl RunnerHandle {
         let listener = thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
                 // A third signal and more say nothing new.
-                drop(heard_in.try_send(signal));
+                let _full = heard_in.try_send(signal);
             }
         });
         let listener =
@@ -626,7 +626,7 @@ impl RunnerHandle {
         let join = Instant::now() + Duration::from_millis(if report.is_clean() { 2000 } else { 100 });
         for ended in self.ended.drain(..) {
             // Nothing is sent on these: they close when the thread has ended, or the deadline passes.
-            drop(ended.recv_deadline(join));
+            let _ended = ended.recv_deadline(join);
         }
         self.server = None;
         report.log(begun.elapsed());

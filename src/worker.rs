@@ -584,12 +584,12 @@ impl Outcome {
 }
 
 fn decode_input<I: DeserializeOwned>(text: &str) -> Result<I, String> {
-    serde_json::from_str(text).or_else(|first| {
+    serde_json::from_str(text).map_err(|first| {
         // Decoded once more, to say where it went wrong.
         let mut decoder = serde_json::Deserializer::from_str(text);
         match serde_path_to_error::deserialize::<_, I>(&mut decoder) {
-            Err(e) if e.path().iter().next().is_some() => Err(format!("{}: {}", e.path(), e.inner())),
-            _ => Err(first.to_string()),
+            Err(e) if e.path().iter().next().is_some() => format!("{}: {}", e.path(), e.inner()),
+            _ => first.to_string(),
         }
     })
 }

@@ -46,13 +46,16 @@ impl Alarm {
     }
 }
 
+/// What each thread of a crew does.
+type Work = dyn Fn(&Arc<Crew>) + Send + Sync;
+
 /// Up to a number of threads that all do the same work.
 pub(crate) struct Crew {
     name: &'static str,
     most: usize,
     n_threads: AtomicUsize,
     n_started: AtomicUsize,
-    work: Box<dyn Fn(&Arc<Crew>) + Send + Sync>,
+    work: Box<Work>,
     alarm: Arc<Alarm>,
     /// Closes when the last thread and the runner have let the crew go.
     _alive: Sender<()>,
