@@ -2,6 +2,8 @@
 
 mod client;
 mod config;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod error;
 mod http;
 mod json;
