@@ -178,6 +178,7 @@ fn listen() -> io::Result<(Listener, Option<Folder>)> {
 type Connect = Box<dyn FnOnce() -> io::Result<Box<dyn Stream>>>;
 
 /// How to connect to `listener`, to be asked for before tiny_http takes it.
+#[cfg_attr(not(unix), allow(unused_variables, reason = "only Unix sockets have a folder"))]
 fn connector(listener: &Listener, folder: Option<&Folder>) -> io::Result<Connect> {
     #[cfg(unix)]
     if let Some(socket) = folder.map(Folder::socket) {
@@ -233,6 +234,7 @@ impl Drop for Folder {
 }
 
 #[cfg(not(unix))]
+#[allow(dead_code, reason = "only Unix sockets have a folder")]
 struct Folder;
 
 fn answer_requests(server: &Server, metrics: &Metrics, ready: &Readiness, stopped: &Receiver<()>) {
