@@ -178,7 +178,6 @@ struct TaskSeries {
     undelivered: IntGauge,
 }
 
-#[allow(dead_code, reason = "the runner is their user")]
 impl TaskMetrics {
     fn new(families: &Arc<Families>, task_type: &str) -> Self {
         let all = families;
