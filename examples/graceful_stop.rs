@@ -4,6 +4,8 @@
 //! `cargo run --example graceful_stop --features embedded` needs no server. With `CONDUCTOR_SERVER_URL` set, the same program
 //! runs on that server.
 
+#![allow(clippy::print_stdout, reason = "it is what the example is for")]
+
 use std::{error::Error, time::Duration};
 
 use conductor_sync::{

@@ -4,6 +4,8 @@
 //!
 //! `cargo run --example test_your_worker --features embedded`
 
+#![allow(clippy::print_stdout, reason = "it is what the example is for")]
+
 use std::{error::Error, time::Duration};
 
 use conductor_sync::{
