@@ -320,12 +320,11 @@ impl EmbeddedServer {
 
 impl Drop for EmbeddedServer {
     fn drop(&mut self) {
-        self.shared.stop(self.threads.len());
+        self.shared.stop();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so on standard error, and there is nobody to tell in a drop.
             drop(thread.join());
         }
-        self.shared.listener.refuse_the_rest();
     }
 }
 
@@ -389,7 +388,7 @@ impl Shared {
 
     /// Answers requests until the server stops.
     fn serve(&self) {
-        while let Some(incoming) = self.listener.next(|| self.lock().is_stopping) {
+        while let Some(incoming) = self.listener.next() {
             let mut state = self.lock();
             let mut outbox = Outbox::new();
             self.take_in(&mut state, incoming, &mut outbox);
@@ -458,8 +457,10 @@ impl Shared {
             state.serve_parked(now, &mut outbox);
             state.expire_parked(now, &mut outbox);
             if !outbox.is_empty() {
+                // Without the lock a stop may have come, or something else may be due.
                 self.settle(state, outbox);
                 state = self.lock();
+                continue;
             }
             self.changed.notify_all();
             let wakes = self.next_wake(&state);
@@ -511,7 +512,7 @@ impl Shared {
     }
 
     /// Answers the polls that wait and tells all threads to end.
-    fn stop(&self, n_threads: usize) {
+    fn stop(&self) {
         let mut state = self.lock();
         state.is_stopping = true;
         let mut outbox = Outbox::new();
@@ -521,7 +522,7 @@ impl Shared {
         }
         self.settle(state, outbox);
         self.due.notify_all();
-        self.listener.wake(n_threads);
+        self.listener.close();
     }
 
     /// The time since the start, by the clock of the server.
