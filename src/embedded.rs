@@ -18,8 +18,9 @@
 //! # What differs from the real server
 //! - Timeouts come promptly; the real server may find out up to a minute later.
 //! - A batch of tasks is ordered by priority; on the real server its order is arbitrary.
-//! - The order of keys in inputs and outputs that are computed from `${…}` references is alphabetical.
-//! - Of JSONPath, references know members, items, negative items and `length()`; no wildcards and filters.
+//! - Inputs and outputs that are computed from `${…}` references list their keys in alphabetical order.
+//! - Of JSONPath, references know members, items, negative items and `length()`; no wildcards and filters. A reference to
+//!   all of `workflow` or of a task, without a field, is null.
 //! - Messages about malformed JSON have other words after `JSON parse error: `.
 //! - Rate limits and payload limits are not enforced (the SQL stores of the real server don't enforce rate limits either).
 //! - `/tasks/queue/all` lists the queues of tasks only.

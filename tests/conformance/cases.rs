@@ -51,6 +51,7 @@ pub const CASES: &[(&str, &[Step])] = &[
     ("workflow definitions", WORKFLOW_DEFINITIONS),
     ("shapes", SHAPES),
     ("references", REFERENCES),
+    ("references that are refused", BAD_REFERENCES),
     ("starts that are refused", BAD_STARTS),
     ("updates that are refused", BAD_UPDATES),
     ("a workflow runs", RUN),
@@ -182,19 +183,30 @@ const REFERENCES: &[Step] = &[
         "missing":"${a.output.none}","deep":"${a.output.o.l[1].k}","item":"${a.output.o.l[0]}","last":"${a.output.o.l[-1]}","beyond":"${a.output.o.l[7]}",
         "count":"${a.output.o.l.length()}","text":"i=${a.output.i} s=${a.output.s} z=${a.output.z} n=${a.output.none} t=${a.output.t} f=${a.output.f}",
         "map text":"o=${a.output.o}","nested":{"list":["${workflow.input.n}",{"k":"${workflow.input.d}"},3],"plain":"text"},
-        "quoted":"${a.output['odd name']}","inner":"${a.output.${a.output.name}}","escape":"$${a.output.i}","open":"${a.output.i","empty":"${}","dollar":"cost $5",
+        "quoted":"${a.output['odd name']}","inner":"${a.output.${a.output.name}}","escape":"$${a.output.i}","open":"${a.output.i","dollar":"cost $5",
         "type":"${workflow.workflowType}","version":"${workflow.version}","correlation":"${workflow.correlationId}","status":"${workflow.status}",
         "variable":"${workflow.variables.v.w}","input of":"${a.input}","ref":"${a.referenceTaskName}","task status":"${a.status}","polls":"${a.pollCount}",
-        "nobody":"${nobody.output.x}","root":"${workflow}.","number":12345678901234567890,"long":1.50}}]}"#,
+        "number":12345678901234567890,"long":1.50}}]}"#,
     ),
     save("POST /workflow", r#"{"name":"{P}w","correlationId":"c","input":{"n":{"deep":[]}}}"#, "wf="),
     POLL,
     step(
         "POST /tasks",
-        r#"{"workflowInstanceId":"{wf}","taskId":"{task}","status":"COMPLETED","outputData":{"o":{"l":[10,{"k":"v"}],"e":{}},"i":7,"f":1.5,"t":true,"z":null,"s":"a \"b\"","odd name":1,"name":"i","dup":1,"dup":2}}"#,
+        r#"{"workflowInstanceId":"{wf}","taskId":"{task}","status":"IN_PROGRESS","outputData":{"twice":1,"twice":2}}"#,
+    ),
+    step(
+        "POST /tasks",
+        r#"{"workflowInstanceId":"{wf}","taskId":"{task}","status":"COMPLETED","outputData":{"o":{"l":[10,{"k":"v"}],"e":{}},"i":7,"f":1.5,"t":true,"z":null,"s":"a \"b\"","odd name":1,"name":"i"}}"#,
     ),
     step("GET /tasks/poll/{P}u", ""),
 ];
+
+const BAD_REFERENCES: &[Step] = &[step(
+    "POST /metadata/workflow",
+    r#"{"name":"{P}w","tasks":[{"name":"{P}t","taskReferenceName":"a","inputParameters":{"x":"${nobody.output.x}","y":["text ${ } ${b[0}",
+        {"z":"${later.output}"}],"own":"${a.output}","escaped":"$${nobody}","nested":"${a.output.${nobody}}","id":"${CPEWF_TASK_ID}"}},
+        {"name":"{P}t","taskReferenceName":"later"}]}"#,
+)];
 
 const BAD_STARTS: &[Step] = &[
     ONE_TASK,

@@ -47,11 +47,28 @@ pub struct Teller {
     ids: Vec<String>,
 }
 
-/// Parts of answers that a case of its own compares; elsewhere they would make up most of the recording.
-const LONG_PARTS: [&str; 3] = ["workflowTask", "taskDefinition", "workflowDefinition"];
+/// Parts of answers that the case `shapes` compares; elsewhere they would make up most of the recording.
+const LONG_PARTS: [&str; 16] = [
+    "workflowTask",
+    "taskDefinition",
+    "workflowDefinition",
+    "callbackFromWorker",
+    "executionMetadata",
+    "firstStartTime",
+    "history",
+    "iteration",
+    "loopOverTask",
+    "ownerApp",
+    "queueWaitTime",
+    "rateLimited",
+    "rateLimitFrequencyInSeconds",
+    "rateLimitPerFrequency",
+    "responseTimeoutSeconds",
+    "subworkflowChanged",
+];
 
 /// Fields that hold a time.
-const TIMES: [&str; 10] = [
+const TIMES: [&str; 9] = [
     "createTime",
     "updateTime",
     "startTime",
@@ -61,7 +78,6 @@ const TIMES: [&str; 10] = [
     "lastPollTime",
     "lastRetriedTime",
     "firstStartTime",
-    "queueWaitTime",
 ];
 
 /// No answer takes longer.
@@ -167,11 +183,18 @@ impl Teller {
             Value::String(text) => *text = self.replace_in_text(text),
             Value::Array(items) => items.iter_mut().for_each(|item| self.replace(item)),
             Value::Object(members) => {
+                if self.name != "shapes" {
+                    members.retain(|name, _| !LONG_PARTS.contains(&name.as_str()));
+                }
+                *members = std::mem::take(members)
+                    .into_iter()
+                    .map(|(name, value)| (name.replace(&self.prefix, "{P}"), value))
+                    .collect();
                 for (name, value) in members.iter_mut() {
-                    if LONG_PARTS.contains(&name.as_str()) && self.name != "shapes" {
-                        *value = Value::from("…");
-                    } else if TIMES.contains(&name.as_str()) && value.as_i64().is_some_and(|time| time > 0) {
+                    if TIMES.contains(&name.as_str()) && value.as_i64().is_some_and(|time| time > 0) {
                         *value = Value::from("<time>");
+                    } else if name == "queueWaitTime" {
+                        *value = Value::from("<duration>");
                     } else if name == "instance" {
                         *value = Value::from("<host>");
                     } else if name == "validationErrors" {
