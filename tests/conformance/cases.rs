@@ -46,7 +46,7 @@ const FAIL: Step = step(
 );
 
 /// Each case with its steps.
-pub const CASES: &[(&str, &[Step])] = &[
+pub(crate) const CASES: &[(&str, &[Step])] = &[
     ("task definitions", TASK_DEFINITIONS),
     ("workflow definitions", WORKFLOW_DEFINITIONS),
     ("shapes", SHAPES),

@@ -17,17 +17,17 @@ use serde_json::Value;
 
 /// A request and what to do with its answer.
 #[derive(Clone, Copy)]
-pub struct Step {
+pub(crate) struct Step {
     /// Method and path below `/api`, with `{name}` for what was saved and `{P}` for a prefix of this run.
-    pub request: &'static str,
+    pub(crate) request: &'static str,
     /// The body: JSON, or plain text after `text:`; empty for none.
-    pub body: &'static str,
+    pub(crate) body: &'static str,
     /// What to save from the answer: `name=` and a JSON pointer, which is empty for the whole text.
-    pub save: &'static str,
+    pub(crate) save: &'static str,
     /// `pointer=value`: the request is repeated until the answer holds this, with a decide of `{wf}` before each.
-    pub until: &'static str,
+    pub(crate) until: &'static str,
     /// The least time the answer must take, milliseconds.
-    pub least_millis: u64,
+    pub(crate) least_millis: u64,
 }
 
 /// An answer.
@@ -38,7 +38,7 @@ struct Answer {
 }
 
 /// One case on one server.
-pub struct Teller {
+pub(crate) struct Teller {
     base: String,
     name: &'static str,
     prefix: String,
@@ -84,7 +84,7 @@ const TIMES: [&str; 9] = [
 const DEADLINE: Duration = Duration::from_secs(30);
 
 impl Teller {
-    pub fn new(base: &str, name: &'static str) -> Self {
+    pub(crate) fn new(base: &str, name: &'static str) -> Self {
         // Definitions stay on the real server, so each run uses names of its own.
         static N: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("cf{:x}x{}x", std::process::id(), N.fetch_add(1, Ordering::Relaxed));
@@ -92,7 +92,7 @@ impl Teller {
     }
 
     /// The transcript of the case.
-    pub fn tell(mut self, steps: &[Step]) -> String {
+    pub(crate) fn tell(mut self, steps: &[Step]) -> String {
         let mut transcript = format!("# {}\n", self.name);
         for step in steps {
             let answer = self.answer_to(step);
@@ -281,5 +281,5 @@ fn unchunked(text: &str) -> String {
 fn pause() {
     let (_sender, receiver) = mpsc::channel::<()>();
     // Nobody sends: it waits for the time.
-    drop(receiver.recv_timeout(Duration::from_millis(50)));
+    let _over = receiver.recv_timeout(Duration::from_millis(50));
 }
