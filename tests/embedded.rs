@@ -126,14 +126,43 @@ fn what_is_not_served_says_so() {
 
 /// What the server answers to a request without a body.
 fn exchange(server: &EmbeddedServer, request: &str) -> String {
+    raw_exchange(server, &format!("{request}\r\nHost: x\r\nConnection: close\r\n\r\n"))
+}
+
+/// All that the server sends until it closes the connection.
+fn raw_exchange(server: &EmbeddedServer, text: &str) -> String {
     let url = server.url();
-    let host = url.strip_prefix("http://").unwrap().strip_suffix("/api").unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap().strip_suffix("/api").unwrap()).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    stream.write_all(format!("{request}\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
+}
+
+#[test]
+fn a_connection_carries_many_requests_of_every_framing() {
+    let server = serving_hello(EmbeddedServer::start().unwrap());
+    let chunked = "POST /api/workflow/hello HTTP/1.1\r\nContent-Type: application/json;charset=utf-8\r\n\
+                   Transfer-Encoding: chunked\r\n\r\n3\r\n{\"n\r\n8;x=y\r\name\":7}\r\n0\r\n\r\n";
+    let expecting = "POST /api/tasks/x/log HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi";
+    let poll = "GET /api/tasks/poll/batch/greet?count=2&timeout=50 HTTP/1.1\r\n\r\n";
+    let last = "HEAD /api/version HTTP/1.0\r\n\r\nGET /never HTTP/1.1\r\n\r\n";
+    let answers = raw_exchange(&server, &format!("{chunked}{expecting}{poll}{last}"));
+    let statuses: Vec<&str> = answers.lines().filter_map(|line| line.strip_prefix("HTTP/1.1 ")).collect();
+    assert_eq!(statuses, ["200 OK", "100 Continue", "200 OK", "200 OK", "200 OK"], "{answers}");
+    assert!(answers.contains(r#""inputData":{"name":7}"#), "{answers}");
+    assert!(answers.ends_with("Connection: close\r\n\r\n"), "{answers}");
+}
+
+#[test]
+fn what_is_no_http_is_answered_400() {
+    let server = EmbeddedServer::start().unwrap();
+    for text in
+        ["nonsense\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
+    {
+        assert!(raw_exchange(&server, text).starts_with("HTTP/1.1 400 Bad Request\r\n"), "{text}");
+    }
 }
 
 #[test]
@@ -283,8 +312,11 @@ fn the_end_of_the_server_answers_waiting_polls_and_closes_the_port() {
         assert!(poll.join().unwrap().unwrap().is_empty());
     });
     assert!(began.elapsed() < Duration::from_secs(4));
+    // The client still has its connection, which is closed now.
+    assert!(client.tasks().poll("greet").is_err());
     let other = Client::new(Config::new(&url).unwrap()).unwrap();
     assert_eq!(other.tasks().poll("greet").unwrap_err().kind(), ErrorKind::Connect);
+    assert!(began.elapsed() < Duration::from_secs(4));
 }
 
 #[test]

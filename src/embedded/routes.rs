@@ -71,6 +71,11 @@ impl Reply {
         Self { status, content_type: None, body: Vec::new() }
     }
 
+    /// To what is no HTTP.
+    pub(super) fn bad_request() -> Self {
+        Self { status: 400, content_type: Some("text/html;charset=utf-8"), body: b"<h1>Bad Request</h1>".to_vec() }
+    }
+
     fn error(status: u16, message: &str) -> Self {
         let envelope = Envelope { status, message, instance: Some(INSTANCE), retryable: false, validation_errors: &[] };
         Self { status, ..Self::json(&envelope) }
