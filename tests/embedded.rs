@@ -147,9 +147,9 @@ fn a_connection_carries_many_requests_of_every_framing() {
                    Transfer-Encoding: chunked\r\n\r\n3\r\n{\"n\r\n8;x=y\r\name\":7}\r\n0\r\n\r\n";
     let expecting = "POST /api/tasks/x/log HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi";
     let poll = "GET /api/tasks/poll/batch/greet?count=2&timeout=50 HTTP/1.1\r\n\r\n";
-    let last = "HEAD /api/version HTTP/1.0\r\n\r\nGET /never HTTP/1.1\r\n\r\n";
+    let last = "HEAD /api/version HTTP/1.0\r\n\r\n";
     let answers = raw_exchange(&server, &format!("{chunked}{expecting}{poll}{last}"));
-    let statuses: Vec<&str> = answers.lines().filter_map(|line| line.strip_prefix("HTTP/1.1 ")).collect();
+    let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).filter_map(|answer| answer.lines().next()).collect();
     assert_eq!(statuses, ["200 OK", "100 Continue", "200 OK", "200 OK", "200 OK"], "{answers}");
     assert!(answers.contains(r#""inputData":{"name":7}"#), "{answers}");
     assert!(answers.ends_with("Connection: close\r\n\r\n"), "{answers}");

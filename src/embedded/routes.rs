@@ -191,7 +191,8 @@ pub(super) fn respond(call: &Call, engine: &mut Engine, now: Millis) -> Outcome 
     let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
     let of_path: Vec<&Route> = tables.iter().copied().flatten().filter(|(_, p, _)| matches(p, &path)).collect();
     let joined = path.join("/");
-    match of_path.iter().find(|(method, ..)| *method == call.method) {
+    let asked = if call.method == "HEAD" { "GET" } else { &call.method };
+    match of_path.iter().find(|(method, ..)| *method == asked) {
         Some((_, _, Some(handler))) => {
             handler(call, engine, now).unwrap_or_else(|refusal| Outcome::Reply(Reply::refusal(&refusal)))
         }
