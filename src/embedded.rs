@@ -18,8 +18,9 @@
 //! # What differs from the real server
 //! - Timeouts come promptly; the real server may find out up to a minute later.
 //! - A batch of tasks is ordered by priority; on the real server its order is arbitrary.
-//! - The order of keys in inputs and outputs that are computed from `${…}` references is alphabetical.
-//! - Of JSONPath, references know members, items, negative items and `length()`; no wildcards and filters.
+//! - Inputs and outputs that are computed from `${…}` references list their keys in alphabetical order.
+//! - Of JSONPath, references know members, items, negative items and `length()`; no wildcards and filters. A reference to
+//!   all of `workflow` or of a task, without a field, is null.
 //! - Messages about malformed JSON have other words after `JSON parse error: `.
 //! - Rate limits and payload limits are not enforced (the SQL stores of the real server don't enforce rate limits either).
 //! - `/tasks/queue/all` lists the queues of tasks only.
@@ -30,8 +31,13 @@ mod parked;
 mod routes;
 
 use std::{
-    fmt,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    collections::HashMap,
+    fmt, io,
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, SyncSender},
+    },
     thread::{Builder, JoinHandle},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -43,13 +49,10 @@ use crate::{
     workflow::{StartWorkflowRequest, Workflow},
 };
 
-use connection::{Incoming, Listener};
+use connection::{Connection, Incoming};
 use engine::{Answer, Command, Engine, Millis, Refusal, queue_name};
 use parked::{Parked, Waiting};
 use routes::{Outcome, PollOrder, Reply};
-
-/// Requests are read, answered and written by so many threads; one that writes a large answer does not hold the others up.
-const N_IO_THREADS: usize = 4;
 
 /// A Conductor server in memory, on a loopback port. It stops when it is dropped.
 ///
@@ -94,6 +97,7 @@ const N_IO_THREADS: usize = 4;
 #[must_use = "the server stops when it is dropped"]
 pub struct EmbeddedServer {
     shared: Arc<Shared>,
+    /// The clock and the one that accepts connections, which itself waits for those of the connections.
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -121,7 +125,7 @@ pub struct View<'a> {
 /// What the threads share. Everything that changes is in `state`, which is whole between two statements that hold it, so a
 /// panic elsewhere does not spoil it.
 struct Shared {
-    listener: Listener,
+    address: SocketAddr,
     state: Mutex<State>,
     /// Told after each change, for those who wait for a state.
     changed: Condvar,
@@ -134,6 +138,8 @@ struct Shared {
 struct State {
     engine: Engine,
     parked: Parked<Answerable>,
+    /// A second handle of each open connection, by its number, to end it with.
+    connections: HashMap<u64, TcpStream>,
     requests: Vec<SeenRequest>,
     /// The time since the start, when it is virtual.
     virtual_time: Option<Duration>,
@@ -142,14 +148,12 @@ struct State {
     is_stopping: bool,
 }
 
-/// A request that is still to be answered, with its place among the requests seen.
+/// A poll that is still to be answered: its place among the requests seen, and where the thread of its connection waits for
+/// the answer. One answer is sent, and the sender is gone.
 struct Answerable {
-    incoming: Incoming,
     seen: usize,
+    answer: SyncSender<Reply>,
 }
-
-/// Answers to write once the state is no longer held.
-type Outbox = Vec<(Incoming, Reply)>;
 
 impl EmbeddedServer {
     /// Starts a server on a free port, whose time is real.
@@ -172,9 +176,11 @@ impl EmbeddedServer {
     }
 
     fn launch(virtual_time: Option<Duration>) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| not_started("no loopback port", e))?;
         let state = State {
             engine: Engine::new(fastrand::u64(..)),
             parked: Parked::default(),
+            connections: HashMap::new(),
             requests: Vec::new(),
             virtual_time,
             clock_wakes: None,
@@ -182,32 +188,24 @@ impl EmbeddedServer {
         };
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let shared = Arc::new(Shared {
-            listener: Listener::bind()?,
+            address: listener.local_addr().map_err(|e| not_started("no address", e))?,
             state: Mutex::new(state),
             changed: Condvar::new(),
             due: Condvar::new(),
             started: Instant::now(),
             started_at: millis(since_1970),
         });
-        let mut server = Self { shared, threads: Vec::new() };
-        server.spawn("embedded:clock".to_owned(), Shared::keep_time)?;
-        for n in 0..N_IO_THREADS {
-            server.spawn(format!("embedded:io:{n}"), Shared::serve)?;
-        }
+        let mut server = Self { shared: Arc::clone(&shared), threads: Vec::new() };
+        let failed = |e| not_started("no thread", e);
+        let clock = Arc::clone(&shared);
+        server.threads.push(spawn("embedded:clock", move || clock.keep_time()).map_err(failed)?);
+        server.threads.push(spawn("embedded:accept", move || accept(&shared, &listener)).map_err(failed)?);
         Ok(server)
-    }
-
-    fn spawn(&mut self, name: String, run: fn(&Shared)) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let failed =
-            |e| Error::new(ErrorKind::Local, "start the embedded server", "no thread to be had").with_source(e);
-        self.threads.push(Builder::new().name(name).spawn(move || run(&shared)).map_err(failed)?);
-        Ok(())
     }
 
     /// The base URL for clients: `http://127.0.0.1:PORT/api`.
     pub fn url(&self) -> String {
-        format!("http://{}/api", self.shared.listener.address())
+        format!("http://{}/api", self.shared.address)
     }
 
     /// Registers a task definition, or replaces it.
@@ -319,6 +317,7 @@ impl EmbeddedServer {
 }
 
 impl Drop for EmbeddedServer {
+    /// Answers the polls that wait, closes all connections and the port, and waits for the threads.
     fn drop(&mut self) {
         self.shared.stop();
         for thread in self.threads.drain(..) {
@@ -386,38 +385,44 @@ impl Shared {
         look(&View { state: &self.lock() })
     }
 
-    /// Answers requests until the server stops.
-    fn serve(&self) {
-        while let Some(incoming) = self.listener.next() {
-            let mut state = self.lock();
-            let mut outbox = Outbox::new();
-            self.take_in(&mut state, incoming, &mut outbox);
-            self.settle(state, outbox);
+    /// Answers the requests of a connection, one after the other.
+    fn serve(&self, mut connection: Connection) {
+        while let Some(incoming) = connection.next() {
+            let (is_head, keeps_open) = (incoming.call.method == "HEAD", incoming.keeps_open);
+            let reply = self.reply_to(incoming);
+            if !connection.answer(&reply, is_head, keeps_open) {
+                return;
+            }
         }
     }
 
-    fn take_in(&self, state: &mut State, incoming: Incoming, outbox: &mut Outbox) {
+    /// The answer to a request, which a poll may have to wait for.
+    fn reply_to(&self, incoming: Incoming) -> Reply {
+        let Incoming { call, path, .. } = incoming;
+        let mut state = self.lock();
         let seen = state.requests.len();
-        let call = incoming.call();
-        state.requests.push(SeenRequest {
-            method: call.method.clone(),
-            path: incoming.path().to_owned(),
-            body: String::from_utf8_lossy(&call.body).into_owned(),
-            status: None,
-            at: self.time(state),
-        });
-        let now = self.now(state);
+        let at = self.time(&state);
+        let body = String::from_utf8_lossy(&call.body).into_owned();
+        state.requests.push(SeenRequest { method: call.method.clone(), path, body, status: None, at });
+        let now = self.now(&state);
         match routes::respond(&call, &mut state.engine, now) {
             Outcome::Reply(reply) => {
                 state.requests[seen].status = Some(reply.status);
-                outbox.push((incoming, reply));
+                self.settle(state);
+                reply
             }
-            Outcome::Poll(order) => self.begin_poll(state, order, Answerable { incoming, seen }, outbox),
+            Outcome::Poll(order) => {
+                let (answer, answered) = mpsc::sync_channel(1);
+                self.begin_poll(&mut state, order, Answerable { seen, answer });
+                self.settle(state);
+                // Each poll is answered, at the latest when the server stops.
+                answered.recv().unwrap_or_else(|_| Reply::empty(204))
+            }
         }
     }
 
     /// Answers a poll at once if it can be, else lets it wait.
-    fn begin_poll(&self, state: &mut State, order: PollOrder, request: Answerable, outbox: &mut Outbox) {
+    fn begin_poll(&self, state: &mut State, order: PollOrder, request: Answerable) {
         let now = self.now(state);
         let queue = queue_name(&order.poll.task_type, order.poll.domain.as_deref());
         let end = Instant::now() + duration(order.hold);
@@ -425,43 +430,30 @@ impl Shared {
             Waiting { taken: Vec::new(), end, end_by_server: now.saturating_add(order.hold), order, request };
         poll.taken = state.take(queue, poll.order.count, now);
         if poll.taken.len() >= poll.order.count || poll.order.hold == 0 || state.is_stopping {
-            state.answer_poll(poll, now, outbox);
+            state.answer_poll(poll, now);
         } else {
             state.parked.park(poll);
         }
     }
 
-    /// After a change: serves the polls that wait, wakes whom it concerns and writes the answers.
-    fn settle(&self, mut state: MutexGuard<'_, State>, mut outbox: Outbox) {
+    /// After a change: serves the polls that wait and wakes whom it concerns.
+    fn settle(&self, mut state: MutexGuard<'_, State>) {
         let now = self.now(&state);
-        state.serve_parked(now, &mut outbox);
+        state.serve_parked(now);
         let wakes = self.next_wake(&state);
         if wakes.is_some_and(|wakes| state.clock_wakes.is_none_or(|planned| wakes < planned)) {
             self.due.notify_one();
         }
         drop(state);
         self.changed.notify_all();
-        for (incoming, reply) in outbox {
-            incoming.answer(&reply);
-        }
     }
 
     /// Does what is due by the clock, until the server stops.
     fn keep_time(&self) {
         let mut state = self.lock();
         while !state.is_stopping {
-            let mut outbox = Outbox::new();
             let now = self.now(&state);
-            // A tick can't be refused.
-            drop(state.engine.step(Command::Tick, now));
-            state.serve_parked(now, &mut outbox);
-            state.expire_parked(now, &mut outbox);
-            if !outbox.is_empty() {
-                // Without the lock a stop may have come, or something else may be due.
-                self.settle(state, outbox);
-                state = self.lock();
-                continue;
-            }
+            state.tick(now);
             self.changed.notify_all();
             let wakes = self.next_wake(&state);
             state.clock_wakes = wakes;
@@ -486,28 +478,24 @@ impl Shared {
         let mut state = self.lock();
         let Some(from) = state.virtual_time else { return };
         let end = from + time;
-        let mut outbox = Outbox::new();
         loop {
             let event = [state.engine.next_event(), state.parked.next_end_by_server()].into_iter().flatten().min();
             let next = event.map(|at| duration(at - self.started_at)).filter(|next| *next <= end);
             state.virtual_time = Some(next.unwrap_or(end).max(from));
             let now = self.now(&state);
-            // A tick can't be refused.
-            drop(state.engine.step(Command::Tick, now));
-            state.serve_parked(now, &mut outbox);
-            state.expire_parked(now, &mut outbox);
+            state.tick(now);
             if next.is_none() {
                 break;
             }
         }
-        self.settle(state, outbox);
+        self.settle(state);
     }
 
     fn command(&self, about: String, command: Command) -> Result<Answer> {
         let mut state = self.lock();
         let now = self.now(&state);
         let answer = state.engine.step(command, now);
-        self.settle(state, Outbox::new());
+        self.settle(state);
         answer.map_err(|refusal| refused(about, refusal))
     }
 
@@ -515,14 +503,19 @@ impl Shared {
     fn stop(&self) {
         let mut state = self.lock();
         state.is_stopping = true;
-        let mut outbox = Outbox::new();
         let now = self.now(&state);
         while let Some(poll) = state.parked.any() {
-            state.answer_poll(poll, now, &mut outbox);
+            state.answer_poll(poll, now);
         }
-        self.settle(state, outbox);
+        for stream in state.connections.values() {
+            // Ends the read of the next request, while an answer can still be written. A connection that is closed already
+            // needs no end.
+            drop(stream.shutdown(Shutdown::Read));
+        }
+        drop(state);
         self.due.notify_all();
-        self.listener.close();
+        // Wakes the thread that accepts; without a connection to be had it has no reason to wait either.
+        drop(TcpStream::connect(self.address));
     }
 
     /// The time since the start, by the clock of the server.
@@ -543,32 +536,77 @@ impl State {
         }
     }
 
-    fn answer_poll(&mut self, poll: Waiting<Answerable>, now: Millis, outbox: &mut Outbox) {
+    fn answer_poll(&mut self, poll: Waiting<Answerable>, now: Millis) {
         let Waiting { order, taken, request, .. } = poll;
         let answer = self.engine.step(Command::HandOut(order.poll.clone(), taken), now);
         let reply = Reply::to_poll(&order, answer);
         self.requests[request.seen].status = Some(reply.status);
-        outbox.push((request.incoming, reply));
+        // The thread of the connection waits for it, and there is room for one.
+        drop(request.answer.try_send(reply));
+    }
+
+    /// Does what is due.
+    fn tick(&mut self, now: Millis) {
+        // A tick can't be refused.
+        drop(self.engine.step(Command::Tick, now));
+        self.serve_parked(now);
+        let real_now = Instant::now();
+        while let Some(poll) = self.parked.expired(real_now, now) {
+            self.answer_poll(poll, now);
+        }
     }
 
     /// Gives tasks that became ready to the polls that wait for them.
-    fn serve_parked(&mut self, now: Millis, outbox: &mut Outbox) {
+    fn serve_parked(&mut self, now: Millis) {
         for queue in self.parked.queues() {
             while self.engine.has_ready(&queue) {
                 let Some(most) = self.parked.wanted(&queue) else { break };
                 let task_ids = self.take(queue.clone(), most, now);
                 if let Some(full) = self.parked.give(&queue, task_ids) {
-                    self.answer_poll(full, now, outbox);
+                    self.answer_poll(full, now);
                 }
             }
         }
     }
+}
 
-    fn expire_parked(&mut self, now: Millis, outbox: &mut Outbox) {
-        let real_now = Instant::now();
-        while let Some(poll) = self.parked.expired(real_now, now) {
-            self.answer_poll(poll, now, outbox);
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    Builder::new().name(name.to_owned()).spawn(run)
+}
+
+fn not_started(what: &str, cause: io::Error) -> Error {
+    Error::new(ErrorKind::Local, "start the embedded server", format!("{what} to be had: {cause}")).with_source(cause)
+}
+
+/// Accepts connections, each with a thread of its own, until the server stops; then waits for those threads.
+fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
+    let mut threads: Vec<JoinHandle<()>> = Vec::new();
+    for (number, stream) in (0..).zip(listener.incoming()) {
+        let mut state = shared.lock();
+        if state.is_stopping {
+            break;
         }
+        // What fails here is one connection, whose client sees it closed.
+        let Ok(stream) = stream else { continue };
+        let Ok(handle) = stream.try_clone() else { continue };
+        state.connections.insert(number, handle);
+        drop(state);
+        threads.retain(|thread| !thread.is_finished());
+        let own = Arc::clone(shared);
+        let serve = move || {
+            if let Ok(connection) = Connection::new(stream) {
+                own.serve(connection);
+            }
+            own.lock().connections.remove(&number);
+        };
+        match spawn(&format!("embedded:io:{number}"), serve) {
+            Ok(thread) => threads.push(thread),
+            Err(_) => drop(shared.lock().connections.remove(&number)),
+        }
+    }
+    for thread in threads {
+        // A thread that panicked has said so on standard error.
+        drop(thread.join());
     }
 }
 

@@ -1,261 +1,123 @@
-//! The listening socket: requests as they come in, and answers as bytes.
-//!
-//! Each connection has a thread that reads. tiny_http does not serve here, since it may queue two new connections for one
-//! idle thread (0.12): the second is then not read before the first is closed, which keep-alive clients do not do.
+//! HTTP/1.1 over one connection: requests as they come in, answers as bytes.
 
 use std::{
-    collections::HashMap,
-    io::{self, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::Builder,
+    io::{self, BufRead, BufReader, ErrorKind, Read, Write},
+    net::TcpStream,
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use percent_encoding::percent_decode_str;
-
-use crate::error::{Error, ErrorKind, Result};
 
 use super::routes::{Call, Reply};
 
-/// As many header lines as are worth reading.
-const MAX_HEADERS: usize = 64;
+/// Request line and headers may be so long together; the real server takes 8 KB and answers 400 to more.
+const MOST_HEAD_BYTES: u64 = 64 * 1024;
 
-/// The real server answers a longer head with a page (3.32.1).
-const MAX_HEAD_BYTES: usize = 64 << 10;
+/// A client that does not read for so long does not hold up the end of the server any more.
+const LONGEST_WRITE: Duration = Duration::from_secs(5);
 
-/// The socket on a free loopback port.
-pub(super) struct Listener {
-    address: SocketAddr,
-    /// Written by the threads of the connections, read by those that answer; closes when all connections have ended.
-    incoming: Receiver<Incoming>,
-    connections: Arc<Connections>,
-    /// Closes when the threads of the socket and of all connections have ended.
-    ended: Receiver<()>,
+/// A connection of a client. It carries one request after the other; what a client sends before it has its answer waits.
+pub(super) struct Connection {
+    reader: BufReader<TcpStream>,
 }
 
-/// What the thread of the socket and those of the connections share.
-#[derive(Default)]
-struct Connections {
-    open: Mutex<HashMap<u64, Arc<TcpStream>>>,
-    is_stopping: AtomicBool,
-}
-
-/// A request with its body, still to be answered.
+/// A request, whole.
 pub(super) struct Incoming {
-    stream: Arc<TcpStream>,
-    head: Head,
-    body: Vec<u8>,
-}
-
-/// What is of use in the head of a request.
-struct Head {
-    method: String,
-    path: String,
-    content_type: Option<String>,
-    content_length: usize,
-    chunked: bool,
-    expects_continue: bool,
-}
-
-impl Listener {
-    pub(super) fn bind() -> Result<Self> {
-        let failed = |e: io::Error| {
-            Error::new(ErrorKind::Local, "start the embedded server", "no loopback port or thread to be had")
-                .with_source(e)
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        // Each connection has one request under way, so this is only reached by that many connections.
-        let (incoming_in, incoming) = bounded(1024);
-        let (alive, ended) = bounded(0);
-        let connections = Arc::<Connections>::default();
-        let shared = Arc::clone(&connections);
-        Builder::new()
-            .name("embedded:accept".to_owned())
-            .spawn(move || accept(&listener, &shared, &incoming_in, &alive))
-            .map_err(failed)?;
-        Ok(Self { address, incoming, connections, ended })
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The next request; `None` once the listener is closed.
-    pub(super) fn next(&self) -> Option<Incoming> {
-        self.incoming.recv().ok()
-    }
-
-    /// Closes the socket and every connection, so that no client waits for an answer that never comes.
-    pub(super) fn close(&self) {
-        /// The threads have nothing left to wait for, so this is generous.
-        const END: Duration = Duration::from_secs(5);
-        self.connections.is_stopping.store(true, Ordering::Release);
-        // The thread of the socket looks up when somebody connects.
-        drop(TcpStream::connect(self.address));
-        for stream in self.connections.open.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            // One that the client has closed is closed already.
-            drop(stream.shutdown(Shutdown::Both));
-        }
-        // Nothing is sent on it: it closes.
-        let _closed = self.ended.recv_timeout(END);
-    }
-}
-
-fn accept(listener: &TcpListener, connections: &Arc<Connections>, incoming: &Sender<Incoming>, alive: &Sender<()>) {
-    /// Without file descriptors, the next try waits this long.
-    const AGAIN: Duration = Duration::from_millis(50);
-    for n in 0.. {
-        let accepted = listener.accept();
-        if connections.is_stopping.load(Ordering::Acquire) {
-            return;
-        }
-        let Ok((stream, _)) = accepted else {
-            // It delivers once, when the time is over.
-            let _over = crossbeam_channel::after(AGAIN).recv();
-            continue;
-        };
-        let stream = Arc::new(stream);
-        connections.open.lock().unwrap_or_else(PoisonError::into_inner).insert(n, Arc::clone(&stream));
-        let (shared, incoming, alive) = (Arc::clone(connections), incoming.clone(), alive.clone());
-        let started = Builder::new().name(format!("embedded:{n}")).spawn(move || {
-            read_requests(&stream, &incoming);
-            shared.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&n);
-            drop(alive);
-        });
-        if started.is_err() {
-            connections.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&n);
-        }
-    }
-}
-
-/// Reads requests until the connection ends or sends something else. The answers are written by others.
-fn read_requests(stream: &Arc<TcpStream>, incoming: &Sender<Incoming>) {
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
-    let mut buffer = Vec::new();
-    while let Ok(Some((head, body))) = read_request(stream, &mut buffer) {
-        if incoming.send(Incoming { stream: Arc::clone(stream), head, body }).is_err() {
-            return;
-        }
-    }
-    // Whoever is not understood, or has gone, gets no answer.
-    drop(stream.shutdown(Shutdown::Both));
-}
-
-/// The next request; what came after it stays in `buffer`. `None` at the end of the connection.
-fn read_request(stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<(Head, Vec<u8>)>> {
-    let (head, n_bytes) = loop {
-        if let Some(found) = parse_head(buffer)? {
-            break found;
-        }
-        if buffer.len() > MAX_HEAD_BYTES || !read_more(stream, buffer)? {
-            return Ok(None);
-        }
-    };
-    buffer.drain(..n_bytes);
-    if head.expects_continue {
-        (&*stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-    }
-    if head.chunked {
-        let body = read_chunks(stream, buffer)?;
-        return Ok(Some((head, body)));
-    }
-    while buffer.len() < head.content_length {
-        if !read_more(stream, buffer)? {
-            return Ok(None);
-        }
-    }
-    let body = buffer.drain(..head.content_length).collect();
-    Ok(Some((head, body)))
-}
-
-/// The head at the start of `buffer` and its length, once it is there.
-fn parse_head(buffer: &[u8]) -> io::Result<Option<(Head, usize)>> {
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut request = httparse::Request::new(&mut headers);
-    let parsed = request.parse(buffer).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-    let httparse::Status::Complete(n_bytes) = parsed else {
-        return Ok(None);
-    };
-    let header = |name: &str| {
-        let found = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(found.value).ok()
-    };
-    let head = Head {
-        method: request.method.unwrap_or_default().to_owned(),
-        path: request.path.unwrap_or_default().to_owned(),
-        content_type: header("Content-Type").map(str::to_owned),
-        content_length: header("Content-Length").and_then(|n| n.trim().parse().ok()).unwrap_or(0),
-        chunked: header("Transfer-Encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")),
-        expects_continue: header("Expect").is_some_and(|what| what.eq_ignore_ascii_case("100-continue")),
-    };
-    Ok(Some((head, n_bytes)))
-}
-
-fn read_chunks(stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<Vec<u8>> {
-    let cut_off = || io::Error::from(io::ErrorKind::UnexpectedEof);
-    let mut body = Vec::new();
-    loop {
-        let (start, size) = loop {
-            match httparse::parse_chunk_size(buffer) {
-                Ok(httparse::Status::Complete(found)) => break found,
-                Ok(httparse::Status::Partial) => {}
-                Err(_) => return Err(io::Error::from(io::ErrorKind::InvalidData)),
-            }
-            if !read_more(stream, buffer)? {
-                return Err(cut_off());
-            }
-        };
-        let size = usize::try_from(size).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-        // A line end follows each chunk; trailers, which nobody sends, are not understood.
-        while buffer.len() < start + size + 2 {
-            if !read_more(stream, buffer)? {
-                return Err(cut_off());
-            }
-        }
-        body.extend_from_slice(&buffer[start..start + size]);
-        buffer.drain(..start + size + 2);
-        if size == 0 {
-            return Ok(body);
-        }
-    }
-}
-
-/// Reads what is there; false at the end of the connection.
-fn read_more(mut stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<bool> {
-    let mut chunk = [0; 16 << 10];
-    let n = stream.read(&mut chunk)?;
-    buffer.extend_from_slice(&chunk[..n]);
-    Ok(n > 0)
-}
-
-impl Incoming {
+    pub(super) call: Call,
     /// The path with the query, as it came.
-    pub(super) fn path(&self) -> &str {
-        &self.head.path
+    pub(super) path: String,
+    /// Whether the client wants the connection kept open.
+    pub(super) keeps_open: bool,
+}
+
+impl Connection {
+    /// # Errors
+    /// When the system refuses the options of the socket.
+    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
+        // An answer is one write; nothing is gained from waiting for more.
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(LONGEST_WRITE))?;
+        Ok(Self { reader: BufReader::new(stream) })
     }
 
-    pub(super) fn call(&self) -> Call {
-        let (path, query) = self.path().split_once('?').unwrap_or((self.path(), ""));
-        Call {
-            method: self.head.method.clone(),
-            path: path.trim_start_matches('/').split('/').map(decoded).collect(),
-            query: query.split('&').filter(|part| !part.is_empty()).map(parameter).collect(),
-            content_type: self.head.content_type.clone(),
-            body: self.body.clone(),
+    /// The next request; `None` when the client has closed the connection, or when it sends what is no HTTP, which is
+    /// answered here.
+    pub(super) fn next(&mut self) -> Option<Incoming> {
+        match self.read() {
+            Ok(incoming) => incoming,
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                self.answer(&Reply::bad_request(), false, false);
+                None
+            }
+            Err(_) => None,
         }
     }
 
-    /// Writes the answer in one piece: in two, the second would wait for the client to acknowledge the first.
-    pub(super) fn answer(self, reply: &Reply) {
-        let mut head = format!("HTTP/1.1 {} \r\n", reply.status);
+    fn read(&mut self) -> io::Result<Option<Incoming>> {
+        let mut head = (&mut self.reader).take(MOST_HEAD_BYTES);
+        let Some(first) = line(&mut head)? else { return Ok(None) };
+        let mut parts = first.split(' ');
+        let (Some(method), Some(path), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(malformed());
+        };
+        let mut headers = Vec::new();
+        loop {
+            let text = line(&mut head)?.ok_or_else(malformed)?;
+            if text.is_empty() {
+                break;
+            }
+            let (name, value) = text.split_once(':').ok_or_else(malformed)?;
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let header = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let has = |name: &str, word: &str| header(name).is_some_and(|value| value.eq_ignore_ascii_case(word));
+        let (bare_path, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut call = Call {
+            method: method.to_owned(),
+            path: bare_path.trim_start_matches('/').split('/').map(decoded).collect(),
+            query: query.split('&').filter(|part| !part.is_empty()).map(parameter).collect(),
+            content_type: header("content-type").map(str::to_owned),
+            body: Vec::new(),
+        };
+        let keeps_open = version == "HTTP/1.1" && !has("connection", "close") || has("connection", "keep-alive");
+        if has("expect", "100-continue") {
+            self.reader.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        call.body = match header("content-length") {
+            _ if has("transfer-encoding", "chunked") => self.chunks()?,
+            Some(length) => self.bytes(length.parse().map_err(|_| malformed())?)?,
+            None => Vec::new(),
+        };
+        Ok(Some(Incoming { call, path: path.to_owned(), keeps_open }))
+    }
+
+    fn bytes(&mut self, length: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let n_read = (&mut self.reader).take(length).read_to_end(&mut bytes)?;
+        match u64::try_from(n_read) == Ok(length) {
+            true => Ok(bytes),
+            false => Err(ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    fn chunks(&mut self) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let text = line(&mut self.reader)?.ok_or_else(malformed)?;
+            let size = text.split(';').next().unwrap_or_default().trim();
+            let size = u64::from_str_radix(size, 16).map_err(|_| malformed())?;
+            body.extend(self.bytes(size)?);
+            // The end of the chunk, or of the trailer.
+            while !line(&mut self.reader)?.ok_or_else(malformed)?.is_empty() {}
+            if size == 0 {
+                return Ok(body);
+            }
+        }
+    }
+
+    /// Writes an answer, in one piece; whether the connection can go on.
+    pub(super) fn answer(&mut self, reply: &Reply, is_head: bool, keeps_open: bool) -> bool {
+        let mut head = format!("HTTP/1.1 {} {}\r\n", reply.status, reason_phrase(reply.status));
         if let Some(content_type) = reply.content_type {
             head = head + "Content-Type: " + content_type + "\r\n";
         }
@@ -263,11 +125,45 @@ impl Incoming {
         if reply.status != 204 {
             head += &format!("Content-Length: {}\r\n", reply.body.len());
         }
-        head += "\r\n";
+        head += if keeps_open { "Connection: keep-alive\r\n\r\n" } else { "Connection: close\r\n\r\n" };
         let mut bytes = head.into_bytes();
-        bytes.extend(&reply.body);
+        if !is_head {
+            bytes.extend(&reply.body);
+        }
         // A client that has gone does not want its answer.
-        drop((&*self.stream).write_all(&bytes));
+        self.reader.get_mut().write_all(&bytes).is_ok() && keeps_open
+    }
+}
+
+/// A line without its end; `None` when there is nothing more.
+fn line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    reader.read_until(b'\n', &mut bytes)?;
+    match bytes.pop() {
+        None => return Ok(None),
+        Some(b'\n') => {}
+        Some(_) => return Err(malformed()),
+    }
+    if bytes.last() == Some(&b'\r') {
+        bytes.pop();
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_| malformed())
+}
+
+fn malformed() -> io::Error {
+    ErrorKind::InvalidData.into()
+}
+
+fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        409 => "Conflict",
+        501 => "Not Implemented",
+        _ => "Internal Server Error",
     }
 }
 

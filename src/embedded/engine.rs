@@ -1,6 +1,7 @@
 //! The engine: definitions, workflows, tasks and queues in memory. It is pure: [`Engine::step`] gets a command and the
 //! time and gives an answer. It owns no thread, clock or socket, so the time may be real or virtual.
 
+mod check;
 mod decide;
 mod definition;
 mod expression;
@@ -244,13 +245,7 @@ impl Engine {
             Command::Update(result) => self.update(result, now),
             Command::UpdateByReference(update) => self.update_by_reference(update, now),
             Command::AddLog { task_id, line } => {
-                let log = TaskExecLog {
-                    log: line,
-                    task_id: Some(task_id.clone()),
-                    created_time: now,
-                    ..TaskExecLog::default()
-                };
-                self.logs.entry(task_id).or_default().push(log);
+                self.add_log(&task_id, line, now);
                 Ok(Answer::Done)
             }
             Command::Tick => Ok(Answer::Done),

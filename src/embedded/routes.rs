@@ -71,6 +71,11 @@ impl Reply {
         Self { status, content_type: None, body: Vec::new() }
     }
 
+    /// To what is no HTTP.
+    pub(super) fn bad_request() -> Self {
+        Self { status: 400, content_type: Some("text/html;charset=utf-8"), body: b"<h1>Bad Request</h1>".to_vec() }
+    }
+
     fn error(status: u16, message: &str) -> Self {
         let envelope = Envelope { status, message, instance: Some(INSTANCE), retryable: false, validation_errors: &[] };
         Self { status, ..Self::json(&envelope) }
@@ -137,14 +142,9 @@ impl Call {
     }
 
     /// A number of the query. An empty one counts as missing.
-    fn number(&self, name: &str) -> Result<Option<i32>, Refusal> {
+    fn number(&self, name: &str, kind: &str) -> Result<Option<i32>, Refusal> {
         let Some(text) = self.param(name).filter(|text| !text.is_empty()) else { return Ok(None) };
-        text.trim().parse().map(Some).map_err(|_| {
-            Refusal::failed(format!(
-                "Method parameter '{name}': Failed to convert value of type 'java.lang.String' to required type \
-                 'int'; For input string: \"{text}\""
-            ))
-        })
+        text.trim().parse().map(Some).map_err(|_| not_a_number(name, kind, text))
     }
 
     fn flag(&self, name: &str, default: bool) -> Result<bool, Refusal> {
@@ -191,7 +191,8 @@ pub(super) fn respond(call: &Call, engine: &mut Engine, now: Millis) -> Outcome 
     let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
     let of_path: Vec<&Route> = tables.iter().copied().flatten().filter(|(_, p, _)| matches(p, &path)).collect();
     let joined = path.join("/");
-    match of_path.iter().find(|(method, ..)| *method == call.method) {
+    let asked = if call.method == "HEAD" { "GET" } else { &call.method };
+    match of_path.iter().find(|(method, ..)| *method == asked) {
         Some((_, _, Some(handler))) => {
             handler(call, engine, now).unwrap_or_else(|refusal| Outcome::Reply(Reply::refusal(&refusal)))
         }
@@ -200,7 +201,7 @@ pub(super) fn respond(call: &Call, engine: &mut Engine, now: Millis) -> Outcome 
             Outcome::Reply(Reply::error(405, &format!("Request method '{}' is not supported", call.method)))
         }
         None if NOT_SERVED.iter().any(|begin| begins_with(&joined, begin)) => not_served(&call.method, &joined),
-        None => Outcome::Reply(Reply::error(404, &format!("No static resource {joined}."))),
+        None => Outcome::Reply(Reply::error(404, &format!("No static resource {}.", joined.trim_end_matches('/')))),
     }
 }
 
@@ -215,8 +216,21 @@ fn begins_with(path: &str, begin: &str) -> bool {
 
 fn matches(pattern: &str, path: &[&str]) -> bool {
     let mut segments = path.iter();
-    pattern.split('/').all(|part| segments.next().is_some_and(|segment| part == "*" || part == *segment))
+    pattern.split('/').all(|part| segments.next().is_some_and(|s| part == *s || part == "*" && !s.is_empty()))
         && segments.next().is_none()
+}
+
+/// The server's word for the kind of a number is `int` where it has a default, else `java.lang.Integer`.
+fn not_a_number(name: &str, kind: &str, text: &str) -> Refusal {
+    Refusal::failed(format!(
+        "Method parameter '{name}': Failed to convert value of type 'java.lang.String' to required type '{kind}'; \
+         For input string: \"{text}\""
+    ))
+}
+
+fn no_definition(name: &str, version: Option<i32>) -> Refusal {
+    let version = version.map_or_else(|| "null".to_owned(), |version| version.to_string());
+    Refusal::not_found(format!("No such workflow found by name: {name}, version: {version}"))
 }
 
 /// Steps the engine and answers 200 without a body.

@@ -65,7 +65,6 @@ impl Engine {
             correlation_id: request.correlation_id,
             task_to_domain: request.task_to_domain,
             priority: request.priority,
-            created_by: request.created_by,
             ..Workflow::default()
         };
         let record = WorkflowRecord {
@@ -89,7 +88,7 @@ impl Engine {
         match self.evaluate(workflow_id, now) {
             Ok(Some(outcome)) => self.apply(workflow_id, outcome, now),
             Ok(None) => {}
-            Err(ending) => self.end(workflow_id, ending.status, Some(ending.reason), now),
+            Err(ending) => self.end(workflow_id, ending.status, Some(ending.reason), &[], now),
         }
         self.rearm(workflow_id);
     }
@@ -140,9 +139,10 @@ impl Engine {
         let nothing_to_do = outcome.to_retry.is_empty() && outcome.to_schedule.is_empty();
         if nothing_to_do && self.all_done(workflow_id) {
             return match self.permissive_failures(workflow_id) {
-                // The last task stays as it was reported: what the evaluation thinks of it is not stored.
-                None => self.end(workflow_id, WorkflowStatus::Completed, None, now),
-                Some(reason) => self.end(workflow_id, WorkflowStatus::Failed, Some(reason), now),
+                // The last task stays as it was reported: what the evaluation thinks of it is not stored. A failed task
+                // that is forgiven does not count as failed all the same.
+                None => self.end(workflow_id, WorkflowStatus::Completed, None, &outcome.forgiven, now),
+                Some(reason) => self.end(workflow_id, WorkflowStatus::Failed, Some(reason), &outcome.forgiven, now),
             };
         }
         for task_id in &outcome.passed {
@@ -295,7 +295,14 @@ impl Engine {
     }
 
     /// Ends a workflow: computes its output, cancels what is under way and empties the queues of it.
-    fn end(&mut self, workflow_id: &str, status: WorkflowStatus, reason: Option<String>, now: Millis) {
+    fn end(
+        &mut self,
+        workflow_id: &str,
+        status: WorkflowStatus,
+        reason: Option<String>,
+        forgiven: &[String],
+        now: Millis,
+    ) {
         let output = self.output_of(workflow_id);
         let Some(record) = self.workflows.get_mut(workflow_id) else { return };
         if let Some(running) = self.running.get_mut(record.plan.name()) {
@@ -317,7 +324,8 @@ impl Engine {
             if task.task.end_time == 0 {
                 task.task.end_time = now;
             }
-            if !matches!(task.task.status, TaskStatus::Failed | TaskStatus::FailedWithTerminalError) {
+            let has_failed = matches!(task.task.status, TaskStatus::Failed | TaskStatus::FailedWithTerminalError);
+            if !has_failed || forgiven.contains(&task_id) {
                 continue;
             }
             let Some(record) = self.workflows.get_mut(workflow_id) else { return };
@@ -355,7 +363,10 @@ impl Engine {
         if record.workflow.status == WorkflowStatus::Completed {
             return Err(Refusal::conflict("Cannot terminate a COMPLETED workflow."));
         }
-        self.end(workflow_id, WorkflowStatus::Terminated, reason, now);
+        if record.workflow.status == WorkflowStatus::Terminated {
+            return Ok(Answer::Done);
+        }
+        self.end(workflow_id, WorkflowStatus::Terminated, reason, &[], now);
         self.rearm(workflow_id);
         Ok(Answer::Done)
     }

@@ -1,13 +1,13 @@
 //! Definitions: what they must be like, the defaults the server fills in, and the plan that a workflow follows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crate::{
     json::{Extra, JsonMap, RawJson},
     metadata::{RetryLogic, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask},
 };
 
-use super::{Millis, Refusal, Violation};
+use super::Millis;
 
 /// What a workflow follows: its definition with the definitions of its tasks, as they were at the start.
 #[derive(Debug)]
@@ -122,7 +122,6 @@ pub(super) fn complete_task(def: TaskDef, created: Millis, updated: Millis) -> T
         enforce_schema: def.enforce_schema.or(Some(false)),
         create_time: Some(created),
         update_time: Some(updated),
-        created_by: def.created_by.or(Some(String::new())),
         extra: always_written(&["inputKeys", "outputKeys", "runtimeMetadata", "inputTemplate"]),
         ..def
     }
@@ -182,100 +181,6 @@ fn complete_node(task: WorkflowTask) -> WorkflowTask {
     }
 }
 
-/// What is wrong with a task definition. `at` is the path of the argument, as the server names it.
-pub(super) fn check_task(def: &TaskDef, at: &str) -> Vec<Violation> {
-    let mut wrong = Vec::new();
-    let field = |name: &str| format!("{at}.{name}");
-    if def.name.is_empty() {
-        wrong.push(Violation::of_value(field("name"), "TaskDef name cannot be null or empty", ""));
-    }
-    for (name, value) in [("retryCount", def.retry_count), ("maxRetryDelaySeconds", def.max_retry_delay_seconds)] {
-        if let Some(value) = value.filter(|value| *value < 0) {
-            wrong.push(Violation::of_value(field(name), format!("TaskDef {name}: 0 must be >= 0"), value));
-        }
-    }
-    let at_least_one = [
-        ("responseTimeoutSeconds", def.response_timeout_seconds),
-        ("backoffScaleFactor", def.backoff_scale_factor.map(i64::from)),
-    ];
-    for (name, value) in at_least_one {
-        if let Some(value) = value.filter(|value| *value < 1) {
-            let bound =
-                if name == "backoffScaleFactor" { "Backoff scale factor" } else { "TaskDef responseTimeoutSeconds" };
-            let message = format!("{bound}: {value} should be minimum 1 second");
-            wrong.push(Violation::of_value(field(name), message, value));
-        }
-    }
-    let (response, timeout) = (def.response_timeout_seconds.unwrap_or(3600), def.timeout_seconds.unwrap_or(0));
-    if timeout > 0 && response > timeout {
-        let message = format!(
-            "TaskDef: {} responseTimeoutSeconds: {response} must be less than timeoutSeconds: {timeout}",
-            def.name
-        );
-        wrong.push(Violation::of(at, message));
-    }
-    let total = def.total_timeout_seconds.unwrap_or(0);
-    if total > 0 && timeout > total {
-        let message =
-            format!("TaskDef: {} timeoutSeconds: {timeout} must be less than totalTimeoutSeconds: {total}", def.name);
-        wrong.push(Violation::of(at, message));
-    }
-    wrong
-}
-
-/// What is wrong with a workflow definition. `at` is the path of the argument, as the server names it.
-pub(super) fn check_workflow(def: &WorkflowDef, at: &str) -> Vec<Violation> {
-    let mut wrong = Vec::new();
-    let mut references = BTreeSet::new();
-    for task in &def.tasks {
-        if !references.insert(&task.task_reference_name) {
-            let message = format!(
-                "taskReferenceName: {} should be unique across tasks for a given workflowDefinition: {}",
-                task.task_reference_name, def.name
-            );
-            wrong.push(Violation::of(at, message));
-        }
-    }
-    if def.name.is_empty() {
-        wrong.push(Violation::of_value(format!("{at}.name"), "WorkflowDef name cannot be null or empty", ""));
-    }
-    if def.tasks.is_empty() {
-        wrong.push(Violation::of(format!("{at}.tasks"), "WorkflowTask list cannot be empty"));
-    }
-    for (n, task) in def.tasks.iter().enumerate() {
-        let required = [
-            ("name", &task.name, "WorkflowTask name cannot be empty or null"),
-            (
-                "taskReferenceName",
-                &task.task_reference_name,
-                "WorkflowTask taskReferenceName name cannot be empty or null",
-            ),
-        ];
-        for (field, _, message) in required.iter().filter(|(_, value, _)| value.is_empty()) {
-            wrong.push(Violation::of(format!("{at}.tasks[{n}].{field}"), *message));
-        }
-    }
-    wrong
-}
-
-/// Refuses a workflow definition with tasks of kinds that are not executed here.
-pub(super) fn check_served(def: &WorkflowDef) -> Result<(), Refusal> {
-    let others: Vec<String> = def
-        .tasks
-        .iter()
-        .filter_map(|task| Some((task, task.task_type.as_deref().filter(|kind| *kind != "SIMPLE")?)))
-        .map(|(task, kind)| format!("{} ({kind})", task.task_reference_name))
-        .collect();
-    match others.is_empty() {
-        true => Ok(()),
-        false => Err(Refusal::not_served(format!(
-            "the embedded server executes SIMPLE tasks only; workflow {} has {}",
-            def.name,
-            others.join(", ")
-        ))),
-    }
-}
-
 /// The members of `over` on top of those of `under`, as a JSON object; `over` itself when there is nothing under it.
 pub(super) fn overlaid(under: &JsonMap, over: &RawJson) -> RawJson {
     if under.is_empty() {
@@ -322,7 +227,7 @@ mod tests {
         assert_eq!(
             json,
             serde_json::json!({
-                "createTime": 5, "updateTime": 0, "createdBy": "", "name": "t", "retryCount": 3, "timeoutSeconds": 0,
+                "createTime": 5, "updateTime": 0, "name": "t", "retryCount": 3, "timeoutSeconds": 0,
                 "inputKeys": [], "outputKeys": [], "runtimeMetadata": [], "timeoutPolicy": "TIME_OUT_WF",
                 "retryLogic": "FIXED", "retryDelaySeconds": 60, "responseTimeoutSeconds": 3600, "inputTemplate": {},
                 "rateLimitPerFrequency": 0, "rateLimitFrequencyInSeconds": 1, "backoffScaleFactor": 1,

@@ -1,8 +1,12 @@
 //! `${…}` references in inputs and outputs. Values travel as JSON text, so that what a reference names arrives exactly as
 //! it was sent.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use crate::json::{JsonMap, RawJson};
@@ -34,10 +38,9 @@ fn resolve(text: &str, scope: &impl Scope) -> RawJson {
         match text.as_bytes().first() {
             Some(b'"') => return resolve_text(&decoded::<String>(text), scope),
             Some(b'{') => {
-                let members: BTreeMap<String, &RawValue> = decoded(text);
-                let resolved: JsonMap =
-                    members.into_iter().map(|(name, value)| (name, resolve(value.get(), scope))).collect();
-                return written(&resolved);
+                let Members::<&RawValue>(members) = decoded(text);
+                let resolved = members.into_iter().map(|(name, value)| (name, resolve(value.get(), scope)));
+                return written(&Members(resolved.collect()));
             }
             Some(b'[') => {
                 let items: Vec<&RawValue> = decoded(text);
@@ -51,11 +54,48 @@ fn resolve(text: &str, scope: &impl Scope) -> RawJson {
 }
 
 /// What is known to be JSON of this kind.
-fn decoded<'a, T: serde::Deserialize<'a> + Default>(text: &'a str) -> T {
+fn decoded<'a, T: Deserialize<'a> + Default>(text: &'a str) -> T {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-fn written(value: &impl serde::Serialize) -> RawJson {
+/// The members of an object, in their order.
+struct Members<T>(Vec<(String, T)>);
+
+impl<T> Default for Members<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+            type Value = Members<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object(PhantomData))
+    }
+}
+
+impl<T: Serialize> Serialize for Members<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+fn written(value: &impl Serialize) -> RawJson {
     RawJson::new(value).unwrap_or_default()
 }
 
@@ -161,7 +201,7 @@ fn plain_text(json: &str) -> String {
     match json.as_bytes().first() {
         Some(b'"') => decoded(json),
         Some(b'{') => {
-            let members: BTreeMap<String, &RawValue> = decoded(json);
+            let Members::<&RawValue>(members) = decoded(json);
             let parts = members.into_iter().map(|(name, value)| format!("{name}={}", plain_text(value.get())));
             format!("{{{}}}", joined(parts.collect()))
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::metadata::{TaskDef, WorkflowDef};
 
 use super::{
-    Answer, Engine, Millis, Refusal, Violation,
+    Answer, Engine, Millis, Refusal, Violation, check,
     definition::{self, Plan},
 };
 
@@ -15,23 +15,25 @@ impl Engine {
         if definitions.is_empty() {
             Refusal::unless_empty(vec![Violation::of(AT, "TaskDefList is empty")])?;
         }
-        let check = |(n, def)| definition::check_task(def, &format!("{AT}[{n}]"));
+        let check = |(n, def)| check::check_task(def, &format!("{AT}[{n}]"));
         Refusal::unless_empty(definitions.iter().enumerate().flat_map(check).collect())?;
         for def in definitions {
-            self.task_defs.insert(def.name.clone(), definition::complete_task(def, now, 0));
+            let mut def = definition::complete_task(def, now, 0);
+            def.created_by = Some(String::new());
+            self.task_defs.insert(def.name.clone(), def);
         }
         self.plans.clear();
         Ok(Answer::Done)
     }
 
     pub(super) fn update_task_def(&mut self, def: TaskDef, now: Millis) -> Result<Answer, Refusal> {
-        Refusal::unless_empty(definition::check_task(&def, "updateTaskDef.arg0"))?;
+        Refusal::unless_empty(check::check_task(&def, "updateTaskDef.arg0"))?;
         let Some(known) = self.task_defs.get_mut(&def.name) else {
             return Err(Refusal::not_found(format!("No such task by name {}", def.name)));
         };
         let created = known.create_time.unwrap_or(0);
         *known = definition::complete_task(def, created, now);
-        known.updated_by = Some(String::new());
+        (known.created_by, known.updated_by) = (Some(String::new()), Some(String::new()));
         self.plans.clear();
         Ok(Answer::Done)
     }
@@ -41,7 +43,7 @@ impl Engine {
         match self.task_defs.remove(name) {
             Some(_) => Ok(Answer::Done),
             // The real server means to say 404 here, but its SQL store wraps the error.
-            None => Err(Refusal::failed(format!("No such task definition: {name}"))),
+            None => Err(Refusal::failed("No such task definition")),
         }
     }
 
@@ -51,8 +53,8 @@ impl Engine {
         overwrite: bool,
         now: Millis,
     ) -> Result<Answer, Refusal> {
-        Refusal::unless_empty(definition::check_workflow(&def, "registerWorkflowDef.arg0"))?;
-        definition::check_served(&def)?;
+        Refusal::unless_empty(check::check_workflow(&def, "registerWorkflowDef.arg0"))?;
+        check::check_served(&def)?;
         let exists = self.workflow_def(&def.name, Some(def.version.unwrap_or(1))).is_some();
         match exists {
             true if !overwrite => {
@@ -67,20 +69,18 @@ impl Engine {
     }
 
     pub(super) fn update_workflows(&mut self, defs: Vec<WorkflowDef>, now: Millis) -> Result<Answer, Refusal> {
-        let check = |(n, def)| definition::check_workflow(def, &format!("updateWorkflowDef.arg0[{n}]"));
+        let check = |(n, def)| check::check_workflow(def, &format!("updateWorkflowDef.arg0[{n}]"));
         Refusal::unless_empty(defs.iter().enumerate().flat_map(check).collect())?;
-        defs.iter().try_for_each(definition::check_served)?;
+        defs.iter().try_for_each(check::check_served)?;
         let names = defs.iter().map(|def| def.name.clone()).collect();
         for def in defs {
-            let known = self.workflow_def(&def.name, Some(def.version.unwrap_or(1)));
-            let created = if known.is_some() { 0 } else { now };
-            self.keep_workflow(def, created, now);
+            self.keep_workflow(def, 0, now);
         }
         Ok(Answer::Ids(names))
     }
 
     pub(super) fn validate_workflow(&self, def: &WorkflowDef) -> Result<Answer, Refusal> {
-        Refusal::unless_empty(definition::check_workflow(def, "validateWorkflowDef.arg0"))?;
+        Refusal::unless_empty(check::check_workflow(def, "validateWorkflowDef.arg0"))?;
         Ok(Answer::Done)
     }
 
@@ -136,9 +136,12 @@ impl Engine {
         inline: Option<WorkflowDef>,
     ) -> Result<Arc<Plan>, Refusal> {
         if let Some(def) = inline {
-            Refusal::unless_empty(definition::check_workflow(&def, "startWorkflow.arg0.workflowDef"))?;
-            definition::check_served(&def)?;
+            Refusal::unless_empty(check::check_workflow(&def, "startWorkflow.arg0.workflowDef"))?;
+            check::check_served(&def)?;
             return Ok(Arc::new(Plan::new(definition::complete_workflow(def, 0, 0), &self.task_defs)));
+        }
+        if name.is_empty() {
+            return Err(Refusal::invalid("Workflow name must be specified when searching for a definition"));
         }
         let Some(def) = self.workflow_def(name, version) else {
             let version = version.map_or_else(|| "null".to_owned(), |version| version.to_string());

@@ -55,7 +55,8 @@ impl TaskRecord {
         task.execution_metadata = Some(RawJson::from(
             serde_json::json!({"additionalContext": {}, "empty": true, "additionalContextMap": {}}),
         ));
-        task.queue_wait_time = if task.start_time > 0 { task.start_time - task.scheduled_time } else { 0 };
+        let was_polled = task.start_time > 0 && task.callback_after_seconds == 0;
+        task.queue_wait_time = if was_polled { task.start_time - task.scheduled_time } else { 0 };
         task.extra = always_written(&[
             "inputData",
             "outputData",

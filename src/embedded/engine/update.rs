@@ -2,10 +2,10 @@
 
 use crate::{
     json::{JsonMap, RawJson},
-    task::{PollData, Task, TaskResult, TaskResultStatus, TaskStatus},
+    task::{PollData, Task, TaskExecLog, TaskResult, TaskResultStatus, TaskStatus},
 };
 
-use super::{Answer, ByReference, Engine, Millis, Poll, Refusal};
+use super::{Answer, ByReference, Engine, Millis, Poll, Refusal, definition::always_written};
 
 /// The server keeps so many characters of a reason.
 const MOST_REASON_CHARS: usize = 500;
@@ -66,6 +66,9 @@ impl Engine {
     pub(super) fn set_status(&mut self, task_id: &str, status: TaskStatus, now: Millis) {
         let Some(record) = self.tasks.get_mut(task_id) else { return };
         let was = std::mem::replace(&mut record.task.status, status.clone());
+        if status.is_terminal() && record.task.update_time == 0 {
+            record.task.update_time = now;
+        }
         let change = i32::from(status == TaskStatus::InProgress) - i32::from(was == TaskStatus::InProgress);
         if change == 0 {
             return;
@@ -130,13 +133,8 @@ impl Engine {
             let (queue, priority) = (record.queue(), record.task.workflow_priority);
             self.queues.push(&queue, &task_id, priority, due, now);
         }
-        let logs = result.logs.into_iter().take(MOST_LOGS).map(|mut log| {
-            log.task_id = Some(task_id.clone());
-            log
-        });
-        let logs: Vec<_> = logs.collect();
-        if !logs.is_empty() {
-            self.logs.entry(task_id).or_default().extend(logs);
+        for log in result.logs.into_iter().take(MOST_LOGS) {
+            self.add_log(&task_id, log.log, log.created_time);
         }
         // The real server looks at the workflow that was named, not at the one the task is in.
         self.decide(&result.workflow_instance_id, now);
@@ -146,7 +144,16 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn extend_lease(&mut self, task_id: String, now: Millis) -> Result<Answer, Refusal> {
+    /// Keeps a log line, in the order of the times.
+    pub(super) fn add_log(&mut self, task_id: &str, log: String, created_time: Millis) {
+        let extra = always_written(&["createdTime"]);
+        let line = TaskExecLog { log, task_id: Some(task_id.to_owned()), created_time, extra };
+        let lines = self.logs.entry(task_id.to_owned()).or_default();
+        let at = lines.partition_point(|known| known.created_time <= created_time);
+        lines.insert(at, line);
+    }
+
+    fn extend_lease(&mut self, task_id: String, now: Millis) -> Result<Answer, Refusal> {
         let Some(record) = self.tasks.get_mut(&task_id) else {
             return Err(Refusal::not_found(format!("No such task found by id: {task_id}")));
         };

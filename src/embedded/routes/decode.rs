@@ -17,13 +17,13 @@ const JAVA: &str = "com.netflix.conductor.common.metadata";
 impl Call {
     /// The body as JSON. The real server answers 500 to one it can't read, whatever the reason.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        if self.body.iter().all(u8::is_ascii_whitespace) {
+            return Err(Refusal::failed("Required request body is missing"));
+        }
         let content_type = self.content_type.as_deref().unwrap_or("application/octet-stream");
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         if !media_type.eq_ignore_ascii_case("application/json") {
             return Err(Refusal::failed(format!("Content-Type '{content_type}' is not supported")));
-        }
-        if self.body.iter().all(u8::is_ascii_whitespace) {
-            return Err(Refusal::failed("Required request body is missing"));
         }
         serde_json::from_slice(&self.body).map_err(|error| parse_error(&error.to_string()))
     }

@@ -9,7 +9,7 @@ use crate::{
     metadata::WorkflowDef,
 };
 
-use super::{Call, Outcome, Route, done, sent};
+use super::{Call, Outcome, Route, done, no_definition, not_a_number, sent};
 
 pub(super) const ROUTES: &[Route] = &[
     ("POST", "api/metadata/taskdefs", Some(|c, engine, now| done(engine, Command::RegisterTasks(c.task_defs()?), now))),
@@ -36,13 +36,12 @@ struct Summary<'a> {
     name: &'a str,
     version: i32,
     create_time: Option<i64>,
-    update_time: Option<i64>,
 }
 
 impl<'a> Summary<'a> {
     fn of(def: &'a WorkflowDef) -> Self {
-        let WorkflowDef { name, version, create_time, update_time, .. } = def;
-        Self { name, version: version.unwrap_or(1), create_time: *create_time, update_time: *update_time }
+        let WorkflowDef { name, version, create_time, .. } = def;
+        Self { name, version: version.unwrap_or(1), create_time: *create_time }
     }
 }
 
@@ -74,12 +73,8 @@ fn validate(call: &Call, engine: &mut Engine, now: Millis) -> Result<Outcome, Re
 }
 
 fn workflow_def(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
-    let (name, version) = (call.segment(3), call.number("version")?);
-    let missing = || {
-        let version = version.map_or_else(|| "null".to_owned(), |version| version.to_string());
-        Refusal::not_found(format!("No such workflow found by name: {name}, version: {version}"))
-    };
-    sent(engine.workflow_def(name, version).ok_or_else(missing)?)
+    let (name, version) = (call.segment(3), call.number("version", "java.lang.Integer")?);
+    sent(engine.workflow_def(name, version).ok_or_else(|| no_definition(name, version))?)
 }
 
 fn names(engine: &Engine) -> Vec<&str> {
@@ -110,11 +105,7 @@ fn versions(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refu
 
 fn delete_workflow_def(call: &Call, engine: &mut Engine, now: Millis) -> Result<Outcome, Refusal> {
     let Some(version) = call.segment(4).parse().ok() else {
-        return Err(Refusal::failed(format!(
-            "Method parameter 'version': Failed to convert value of type 'java.lang.String' to required type \
-             'java.lang.Integer'; For input string: \"{}\"",
-            call.segment(4)
-        )));
+        return Err(not_a_number("version", "java.lang.Integer", call.segment(4)));
     };
     done(engine, Command::DeleteWorkflow { name: call.segment(3).to_owned(), version }, now)
 }

@@ -87,8 +87,8 @@ fn poll(call: &Call, _: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
 }
 
 fn poll_batch(call: &Call, _: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
-    let count = call.number("count")?.unwrap_or(1);
-    let timeout = call.number("timeout")?.unwrap_or(DEFAULT_HOLD);
+    let count = call.number("count", "int")?.unwrap_or(1);
+    let timeout = call.number("timeout", "int")?.unwrap_or(DEFAULT_HOLD);
     if timeout > LONGEST_HOLD {
         return Err(Refusal::invalid("Long Poll Timeout value cannot be more than 5 seconds"));
     }
@@ -134,11 +134,13 @@ fn poll_data(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Ref
 
 /// The update of a call that names the task by workflow, reference name and status.
 fn by_reference(call: &Call, wipes_worker: bool) -> Result<ByReference, Refusal> {
+    const CLASS: &str = "com.netflix.conductor.common.metadata.tasks.TaskResult$Status";
     let status = TaskResultStatus::from(call.segment(4));
     if let TaskResultStatus::Other(text) = &status {
         return Err(Refusal::failed(format!(
             "Method parameter 'status': Failed to convert value of type 'java.lang.String' to required type \
-             'com.netflix.conductor.common.metadata.tasks.TaskResult$Status'; No enum constant {text}"
+             '{CLASS}'; Failed to convert from type [java.lang.String] to type \
+             [@org.springframework.web.bind.annotation.PathVariable {CLASS}] for value [{text}]"
         )));
     }
     let mut result = TaskResult::new("", "", status).output(call.object()?);

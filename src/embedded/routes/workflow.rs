@@ -5,7 +5,7 @@ use crate::{
     workflow::StartWorkflowRequest,
 };
 
-use super::{Call, Outcome, Route, done, id, sent};
+use super::{Call, Outcome, Route, done, id, no_definition, sent};
 
 pub(super) const ROUTES: &[Route] = &[
     ("POST", "api/workflow", Some(|call, engine, now| id(engine, Command::Start(call.start_request()?), now))),
@@ -43,9 +43,13 @@ fn named(call: &Call, at: usize) -> String {
 
 fn start_by_name(call: &Call, engine: &mut Engine, now: Millis) -> Result<Outcome, Refusal> {
     let mut request = StartWorkflowRequest::new(call.segment(2)).input(call.object()?);
-    request.version = call.number("version")?;
+    request.version = call.number("version", "java.lang.Integer")?;
     request.correlation_id = call.param("correlationId").map(str::to_owned);
-    request.priority = call.number("priority")?.unwrap_or(0);
+    request.priority = call.number("priority", "int")?.unwrap_or(0);
+    // This route looks the definition up itself, with words of its own for one that is missing.
+    if engine.workflow_def(&request.name, request.version).is_none() {
+        return Err(no_definition(&request.name, request.version));
+    }
     id(engine, Command::Start(request), now)
 }
 
@@ -84,6 +88,6 @@ fn terminate(call: &Call, engine: &mut Engine, now: Millis) -> Result<Outcome, R
 }
 
 fn running(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
-    let version = call.number("version")?.unwrap_or(1);
+    let version = call.number("version", "int")?.unwrap_or(1);
     sent(&engine.running(call.segment(3), version))
 }

@@ -1,0 +1,73 @@
+//! One list of exchanges, told to the embedded server and, when `CONDUCTOR_SERVER_URL` is set, to the real one. Both must
+//! answer what `tests/fixtures/conformance.txt` holds, which was recorded from the real server (3.32.1).
+//!
+//! Ids, times and names that differ from run to run are replaced before the comparison. When an answer differs, the whole
+//! transcript is left in the folder for temporary files of the build, so that a new recording is a copy.
+
+#![cfg(feature = "embedded")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside #[test] functions")]
+
+#[path = "conformance/cases.rs"]
+mod cases;
+#[path = "conformance/exchange.rs"]
+mod exchange;
+
+use std::{fs, path::Path};
+
+use conductor_sync::embedded::EmbeddedServer;
+
+use exchange::Teller;
+
+const RECORDING: &str = include_str!("fixtures/conformance.txt");
+
+#[test]
+fn the_embedded_server_answers_as_recorded() {
+    let server = EmbeddedServer::start().unwrap();
+    compare("embedded", &server.url());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "only a test that needs the real server asks where it is")]
+fn the_real_server_answers_as_recorded() {
+    if let Ok(url) = std::env::var("CONDUCTOR_SERVER_URL") {
+        compare("real", url.trim_end_matches('/'));
+    }
+}
+
+fn compare(server: &str, url: &str) {
+    let transcript: String = cases::CASES.iter().map(|(name, steps)| Teller::new(url, name).tell(steps)).collect();
+    if transcript == RECORDING {
+        return;
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("conformance-{server}.txt"));
+    fs::write(&path, &transcript).unwrap();
+    panic!(
+        "the {server} server answers otherwise (all of it: {}):\n{}",
+        path.display(),
+        first_differences(&transcript)
+    );
+}
+
+/// The first lines that differ, each with the request before it.
+fn first_differences(transcript: &str) -> String {
+    const MOST: usize = 12;
+    let mut request = "";
+    let mut found = Vec::new();
+    let pairs = RECORDING.lines().zip(transcript.lines());
+    for (expected, got) in pairs {
+        if got.starts_with(['#', '>']) {
+            request = got;
+        }
+        if expected != got {
+            found.push(format!("{request}\n  expected {expected}\n  got      {got}"));
+        }
+        if found.len() == MOST {
+            break;
+        }
+    }
+    let lengths = (RECORDING.lines().count(), transcript.lines().count());
+    if lengths.0 != lengths.1 {
+        found.push(format!("expected {} lines, got {}", lengths.0, lengths.1));
+    }
+    found.join("\n")
+}
