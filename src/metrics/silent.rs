@@ -1,0 +1,81 @@
+//! The recording side without the feature `metrics`: nothing is counted. The methods are those of `registry.rs`.
+
+use std::time::Duration;
+
+use super::{MetricSet, Metrics};
+
+/// What is behind [`Metrics`].
+pub(super) struct Backend;
+
+impl Backend {
+    pub(super) fn new(_: MetricSet) -> Self {
+        Self
+    }
+
+    pub(super) fn render(&self) -> String {
+        String::new()
+    }
+
+    pub(super) fn summary(&self) -> String {
+        String::new()
+    }
+}
+
+impl Metrics {
+    pub(crate) fn task(&self, _: &str) -> TaskMetrics {
+        TaskMetrics
+    }
+
+    pub(crate) fn http_request(&self, _: &'static str, _: &'static str, _: u16, _: Duration) {}
+
+    pub(crate) fn workflow_start_error(&self, _: &str, _: &'static str) {}
+
+    pub(crate) fn workflow_input_size(&self, _: &str, _: Option<i32>, _: usize) {}
+
+    pub(crate) fn external_payload_used(&self, _: &str, _: &'static str, _: &'static str) {}
+
+    pub(crate) fn uncaught(&self, _: &'static str) {}
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct TaskMetrics;
+
+impl TaskMetrics {
+    pub(crate) fn polled(&self, _: Duration) {}
+
+    pub(crate) fn poll_failed(&self, _: Duration, _: u16, _: &'static str) {}
+
+    pub(crate) fn poll_ambiguous(&self) {}
+
+    pub(crate) fn queue_full(&self) {}
+
+    pub(crate) fn paused(&self) {}
+
+    pub(crate) fn execution_started(&self) {}
+
+    pub(crate) fn executed(&self, _: Duration) {}
+
+    pub(crate) fn execution_failed(&self, _: Duration, _: &'static str) {}
+
+    pub(crate) fn result_size(&self, _: usize) {}
+
+    pub(crate) fn updated(&self, _: Duration) {}
+
+    pub(crate) fn update_failed(&self, _: Duration, _: &'static str) {}
+
+    pub(crate) fn heartbeat(&self) {}
+
+    pub(crate) fn heartbeat_failed(&self) {}
+
+    pub(crate) fn given_back(&self) {}
+
+    pub(crate) fn unwanted(&self) {}
+
+    pub(crate) fn set_aside(&self) {}
+
+    pub(crate) fn cancelled(&self) {}
+
+    pub(crate) fn late(&self) {}
+
+    pub(crate) fn undelivered_changed(&self, _: i64) {}
+}
