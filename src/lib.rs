@@ -18,7 +18,7 @@ pub use metadata::{
     CacheConfig, IdempotencyStrategy, JoinMode, MetadataClient, RateLimitConfig, RateLimitPolicy, RetryLogic,
     SchemaDef, SchemaType, StateChangeEvent, SubWorkflowParams, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask,
 };
-pub use metrics::{MetricSet, Metrics};
+pub use metrics::{Health, MetricSet, Metrics, MetricsServer};
 pub use task::{
     PollData, PollRequest, ReferenceUpdate, RuntimeMetadata, Task, TaskClient, TaskExecLog, TaskResult,
     TaskResultStatus, TaskStatus,

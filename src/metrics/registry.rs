@@ -20,9 +20,9 @@ use super::{
     catalogue::{self, BYTES_BUCKETS, Family, Kind, Naming, SECONDS_BUCKETS},
 };
 
-/// Distinct task types, workflow types (with version or exception) or payload owners. Names come from programs, but a
-/// program may make them up at run time; 1,000 are 30,000 lines a scrape, as much as a Prometheus server takes in good
-/// humour from one target.
+/// Distinct task types, workflow types (each with its versions or exceptions) or payload owners. Names come from programs,
+/// but a program may make them up at run time. 1,000 task types are a scrape of 10 MB, written in 0.1 s, and 30 MB of memory;
+/// nobody has that many on purpose in one process.
 const MOST_NAMES: usize = 1_000;
 
 /// The label value that the names beyond [`MOST_NAMES`] share.
@@ -446,3 +446,6 @@ impl<K: Eq + Hash, S: Clone> Found<K, S> {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

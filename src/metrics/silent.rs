@@ -1,8 +1,11 @@
-//! The recording side without the feature `metrics`: nothing is counted. The methods are those of `registry.rs`.
+//! All of it without the feature `metrics`: nothing is counted and nothing is served. The methods are those of
+//! `registry.rs` and `exporter.rs`.
 
-use std::time::Duration;
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
-use super::{MetricSet, Metrics};
+use crate::error::{Error, ErrorKind, Result};
+
+use super::{Health, MetricSet, Metrics};
 
 /// What is behind [`Metrics`].
 pub(super) struct Backend;
@@ -78,4 +81,37 @@ impl TaskMetrics {
     pub(crate) fn late(&self) {}
 
     pub(crate) fn undelivered_changed(&self, _: i64) {}
+}
+
+/// A running exporter. There is none without the feature `metrics`.
+#[derive(Debug)]
+#[must_use]
+pub struct MetricsServer(Infallible);
+
+impl MetricsServer {
+    pub(super) fn start(_: Metrics, _: &[SocketAddr], _: impl Fn() -> Health + Send + Sync + 'static) -> Result<Self> {
+        let message = "this program was built without the feature `metrics` of conductor-sync";
+        Err(Error::new(ErrorKind::Local, "serve metrics", message))
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        match self.0 {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_feature_nothing_is_shown_and_serving_is_an_error_that_names_it() {
+        let metrics = Metrics::new();
+        metrics.task("greet").polled(Duration::from_millis(1));
+        metrics.http_request("GET", "/health", 200, Duration::from_millis(1));
+        assert_eq!((metrics.render(), metrics.summary()), (String::new(), String::new()));
+        let error = metrics.serve("127.0.0.1:0").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Local);
+        assert!(error.to_string().contains("without the feature `metrics`"), "{error}");
+    }
 }
