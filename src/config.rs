@@ -88,6 +88,17 @@ impl Config {
         Self::from_lookup(|name| env::var(name).ok())
     }
 
+    /// As [`Config::from_env`], but `None` when `CONDUCTOR_SERVER_URL` is not set: for programs that then use a server of
+    /// their own, such as the embedded one.
+    ///
+    /// # Errors
+    /// When a value can't be used; the error names the variable.
+    pub fn from_env_if_set() -> Result<Option<Self>> {
+        #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+        let is_set = env::var(SERVER_URL).is_ok_and(|url| !url.trim().is_empty());
+        if is_set { Self::from_env().map(Some) } else { Ok(None) }
+    }
+
     fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let read = |name: &str| lookup(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         let millis = |name: &'static str| match read(name) {

@@ -56,6 +56,8 @@ pub enum ErrorKind {
     Server,
     /// The answer is not what this operation answers: no JSON, or JSON of another shape.
     Decode,
+    /// The answer is larger than [`Config::max_answer_bytes`](crate::Config::max_answer_bytes).
+    TooLarge,
     /// A value can't be written as JSON.
     Encode,
     /// The deadline passed before what was waited for.
@@ -78,6 +80,7 @@ impl ErrorKind {
             Self::Rejected => "Rejected",
             Self::Server => "Server",
             Self::Decode => "Decode",
+            Self::TooLarge => "TooLarge",
             Self::Encode => "Encode",
             Self::Deadline => "Deadline",
             Self::Local => "Local",

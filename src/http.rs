@@ -2,7 +2,6 @@
 //! [`Error`]s. One request is one try; who calls decides about another.
 
 use std::{
-    fmt::Write as _,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -186,6 +185,12 @@ impl Answer<'_> {
         })
     }
 
+    /// As [`Answer::json`], borrowing from `text`, which is the body.
+    pub(crate) fn json_text<'t, T: Deserialize<'t>>(&self, text: &'t str) -> Result<T> {
+        self.refuse_page()?;
+        serde_json::from_str(text).map_err(|e| Error::decode(self.operation(), e, text).with_status(self.status))
+    }
+
     /// As [`Answer::json`], but `None` for an empty body or a 204.
     pub(crate) fn json_or_empty<T: DeserializeOwned>(&self) -> Result<Option<T>> {
         if self.body.is_empty() { Ok(None) } else { self.json().map(Some) }
@@ -355,7 +360,7 @@ impl Http {
             }
             ureq::Error::ConnectionFailed => (ErrorKind::Connect, format!("no connection to {base}")),
             ureq::Error::BodyExceedsLimit(limit) => (
-                ErrorKind::Decode,
+                ErrorKind::TooLarge,
                 format!("the answer is larger than the {limit} bytes allowed by Config::max_answer_bytes"),
             ),
             ureq::Error::BadUri(text) => (ErrorKind::Invalid, format!("{base} is no URL: {text}")),
@@ -370,7 +375,7 @@ impl Http {
         let text = said.as_ref().map_or_else(|| excerpt(&String::from_utf8_lossy(body)), Envelope::text);
         let is_route = text.starts_with("No static resource ");
         let kind = match status {
-            300..400 => ErrorKind::WrongAddress,
+            300..=399 => ErrorKind::WrongAddress,
             404 | 405 if said.is_none() || is_route => ErrorKind::WrongAddress,
             404 => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
@@ -381,16 +386,14 @@ impl Http {
         let base = &self.base;
         let mut message = format!("server said {status}");
         if said.is_some() || !is_page(body) && !text.is_empty() {
-            // Writing to a String can't fail.
-            let _ = write!(message, ": {text}");
+            message = format!("{message}: {text}");
         }
-        if let (300..400, Some(target)) = (status, location) {
-            let _ = write!(
-                message,
+        if let (300..=399, Some(target)) = (status, location) {
+            message.push_str(&format!(
                 ": it points to {target}; redirects are not followed, so set the server URL to where the API is"
-            );
+            ));
         } else if kind == ErrorKind::WrongAddress {
-            let _ = write!(message, "; no Conductor API answers at {base}: check the server URL");
+            message.push_str(&format!("; no Conductor API answers at {base}: check the server URL"));
         }
         let retryable = said.as_ref().is_some_and(|envelope| envelope.retryable);
         Error::new(kind, operation(request.about), message)

@@ -105,6 +105,12 @@ impl From<Value> for RawJson {
     }
 }
 
+impl From<Box<RawValue>> for RawJson {
+    fn from(text: Box<RawValue>) -> Self {
+        Self(text)
+    }
+}
+
 impl From<&str> for RawJson {
     /// A JSON string with this text, not JSON parsed from it.
     fn from(text: &str) -> Self {

@@ -2,9 +2,6 @@
 //! of the feature `metrics`, so that no other file asks for it. Recording never blocks on anything but a short lock and
 //! never fails.
 
-// Most of the recording methods are for the runner.
-#![allow(dead_code, unused_imports)]
-
 #[cfg(feature = "metrics")]
 mod catalogue;
 #[cfg(feature = "metrics")]
@@ -39,6 +36,9 @@ pub(crate) use backend::TaskMetrics;
 pub use exporter::MetricsServer;
 #[cfg(not(feature = "metrics"))]
 pub use silent::MetricsServer;
+
+/// Tells what keeps a runner from being ready; nothing where it is.
+pub(crate) type Problems = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
 /// Counters and timings of the clients and workers that it was given to.
 ///
@@ -95,14 +95,13 @@ pub use silent::MetricsServer;
 /// | `task_results_undelivered` | gauge | `taskType` | Results not acknowledged yet. |
 /// | `task_heartbeat_total` | counter | `taskType`, `status` | Extensions of a lease. |
 /// | `task_given_back_total` | counter | `taskType` | Tasks given back to the server unstarted. |
-/// | `task_result_unwanted_total` | counter | `taskType` | Results dropped since the server says that the task does not exist. |
-/// | `task_result_set_aside_total` | counter | `taskType` | Results set aside since they can't be delivered. |
+/// | `task_unwanted_total` | counter | `taskType` | Results dropped since the server says that the task does not exist. |
+/// | `task_set_aside_total` | counter | `taskType` | Results set aside since they can't be delivered. |
 /// | `task_cancelled_total` | counter | `taskType` | Tasks that ended on the server while they ran here; their results were not sent. |
 /// | `task_late_total` | counter | `taskType` | Tasks whose time was over before the handler was done. |
 /// | `http_api_client_request_seconds` | histogram, s | `method`, `uri`, `status` | Time of a request to the server; uri is a template, status 0 = no answer. |
 /// | `workflow_start_error_total` | counter | `workflowType`, `exception` | Workflows that could not be started. |
 /// | `workflow_input_size_bytes` | histogram, bytes | `workflowType`, `version` | Size of the input of a workflow to be started; version is empty where none was asked for. |
-/// | `external_payload_used_total` | counter | `entityName`, `operation`, `payloadType` | Payloads read from or written to external storage. |
 /// | `thread_uncaught_exceptions_total` | counter | `exception` | Panics that ended a thread of this SDK. |
 #[derive(Clone)]
 pub struct Metrics {
@@ -231,6 +230,11 @@ impl Metrics {
             return Err(cannot_use("the name has no address".to_owned()));
         }
         MetricsServer::start(self.clone(), &addresses, health)
+    }
+
+    /// As [`Metrics::serve_with_health`], for a runner's list of problems.
+    pub(crate) fn serve_with(&self, address: SocketAddr, problems: Problems) -> Result<MetricsServer> {
+        self.serve_with_health(address, move || Health::not_ready(problems()))
     }
 
     /// Sums up each task type in one line, for people: polls, executions, results.

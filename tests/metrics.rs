@@ -136,14 +136,14 @@ fn health_is_up_while_the_process_lives_and_ready_is_what_the_callback_says() {
     assert_eq!(status(&ready), "503");
     assert!(ready.contains("\r\nContent-Type: application/json\r\n"), "{ready}");
     let body: serde_json::Value = serde_json::from_str(ready.split_once("\r\n\r\n").unwrap().1).unwrap();
-    assert_eq!(body, serde_json::json!({"status": "NOT_READY", "reasons": ["no \"poll\"", "no token"]}));
+    assert_eq!(body, serde_json::json!({"status": "DOWN", "reasons": ["no \"poll\"", "no token"]}));
 }
 
 #[test]
 fn ready_is_200_without_a_callback_and_503_when_it_panics() {
     let ready = "GET /ready HTTP/1.1\r\nHost: a\r\n\r\n";
     let answer = exchange(serve().address(), ready);
-    assert!(status(&answer) == "200" && answer.ends_with("{\"status\":\"READY\"}\n"), "{answer}");
+    assert!(status(&answer) == "200" && answer.ends_with("{\"status\":\"UP\"}\n"), "{answer}");
     let server = Metrics::new().serve_with_health("127.0.0.1:0", || panic!("a bug of the program")).unwrap();
     for _ in 0..5 {
         assert_eq!(status(&exchange(server.address(), ready)), "503");

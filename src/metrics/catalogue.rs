@@ -82,9 +82,9 @@ catalogue! {
     UNDELIVERED = canonical("task_results_undelivered", Gauge, TASK, "Results not acknowledged yet.");
     HEARTBEATS = canonical("task_heartbeat_total", Counter, TASK_STATUS, "Extensions of a lease.");
     GIVEN_BACK = canonical("task_given_back_total", Counter, TASK, "Tasks given back to the server unstarted.");
-    UNWANTED = canonical("task_result_unwanted_total", Counter, TASK,
+    UNWANTED = canonical("task_unwanted_total", Counter, TASK,
         "Results dropped since the server says that the task does not exist.");
-    SET_ASIDE = canonical("task_result_set_aside_total", Counter, TASK,
+    SET_ASIDE = canonical("task_set_aside_total", Counter, TASK,
         "Results set aside since they can't be delivered.");
     CANCELLED = canonical("task_cancelled_total", Counter, TASK,
         "Tasks that ended on the server while they ran here; their results were not sent.");
@@ -96,8 +96,6 @@ catalogue! {
         "Workflows that could not be started.");
     WORKFLOW_INPUT_SIZE = canonical("workflow_input_size_bytes", Bytes, &["workflowType", "version"],
         "Size of the input of a workflow to be started; version is empty where none was asked for.");
-    EXTERNAL_PAYLOADS = canonical("external_payload_used_total", Counter, &["entityName", "operation", "payloadType"],
-        "Payloads read from or written to external storage.");
     UNCAUGHT = canonical("thread_uncaught_exceptions_total", Counter, &["exception"],
         "Panics that ended a thread of this SDK.");
 }

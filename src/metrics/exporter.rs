@@ -389,8 +389,8 @@ impl Site {
                 let health = catch_unwind(AssertUnwindSafe(&self.health))
                     .unwrap_or_else(|_| Health::not_ready(["the readiness callback panicked"]));
                 match health.reasons() {
-                    [] => Answer::json(200, &serde_json::json!({"status": "READY"})),
-                    reasons => Answer::json(503, &serde_json::json!({"status": "NOT_READY", "reasons": reasons})),
+                    [] => Answer::json(200, &serde_json::json!({"status": "UP"})),
+                    reasons => Answer::json(503, &serde_json::json!({"status": "DOWN", "reasons": reasons})),
                 }
             }
         }

@@ -20,7 +20,7 @@ use super::{
     catalogue::{self, BYTES_BUCKETS, Family, Kind, Naming, SECONDS_BUCKETS},
 };
 
-/// Distinct task types, workflow types (each with its versions or exceptions) or payload owners. Names come from programs,
+/// Distinct task types, workflow types (each with its versions or exceptions). Names come from programs,
 /// but a program may make them up at run time. 1,000 task types are a scrape of 10 MB, written in 0.1 s, and 30 MB of memory;
 /// nobody has that many on purpose in one process.
 const MOST_NAMES: usize = 1_000;
@@ -38,7 +38,6 @@ pub(super) struct Backend {
     requests: Found<(&'static str, &'static str, u16), Histogram>,
     workflow_start_errors: Found<(String, &'static str), IntCounter>,
     workflow_input_sizes: Found<(String, Option<i32>), Histogram>,
-    external_payloads: Found<(String, &'static str, &'static str), IntCounter>,
     uncaught: Found<&'static str, IntCounter>,
 }
 
@@ -50,7 +49,6 @@ impl Backend {
             requests: Found::default(),
             workflow_start_errors: Found::default(),
             workflow_input_sizes: Found::default(),
-            external_payloads: Found::default(),
             uncaught: Found::default(),
         }
     }
@@ -110,18 +108,8 @@ impl Metrics {
         histogram.observe(bytes as f64);
     }
 
-    /// A payload moved to or from external storage: `operation` is READ or WRITE.
-    pub(crate) fn external_payload_used(&self, entity: &str, operation: &'static str, payload_type: &'static str) {
-        let backend = &*self.backend;
-        let key = (entity.to_owned(), operation, payload_type);
-        let other = (OTHER.to_owned(), operation, payload_type);
-        let counter = backend.external_payloads.get_named(key, other, |(entity, operation, payload_type)| {
-            backend.series.counter(catalogue::EXTERNAL_PAYLOADS, &[entity, operation, payload_type])
-        });
-        counter.inc();
-    }
-
     /// A thread of this SDK ended by a panic.
+    #[allow(dead_code, reason = "for the runner's guard against panics")]
     pub(crate) fn uncaught(&self, exception: &'static str) {
         let backend = &*self.backend;
         backend.uncaught.get(exception, || backend.series.counter(catalogue::UNCAUGHT, &[exception])).inc();

@@ -117,8 +117,8 @@ fn a_delivery_counts_its_size_its_failed_tries_and_its_end() {
     );
     check(|_, task| task.undelivered_changed(3), &["task_results_undelivered +3"]);
     check(|_, task| task.undelivered_changed(-1), &["task_results_undelivered -1"]);
-    check(|_, task| task.unwanted(), &["task_result_unwanted_total +1"]);
-    check(|_, task| task.set_aside(), &["task_result_set_aside_total +1"]);
+    check(|_, task| task.unwanted(), &["task_unwanted_total +1"]);
+    check(|_, task| task.set_aside(), &["task_set_aside_total +1"]);
 }
 
 #[test]
@@ -143,10 +143,6 @@ fn what_no_task_type_owns_is_counted_once() {
     check(
         |metrics, _| metrics.workflow_input_size("order", None, 7),
         &["workflow_input_size_bytes_count{version=\"\",workflowType=\"order\"} +1"],
-    );
-    check(
-        |metrics, _| metrics.external_payload_used("greet", "READ", "TASK_INPUT"),
-        &["external_payload_used_total{entityName=\"greet\",operation=\"READ\",payloadType=\"TASK_INPUT\"} +1"],
     );
     check(|metrics, _| metrics.uncaught("Panic"), &["thread_uncaught_exceptions_total{exception=\"Panic\"} +1"]);
 }
@@ -196,7 +192,7 @@ fn the_series_of_a_task_type_begin_at_zero() {
     let metrics = Metrics::new();
     metrics.task("greet");
     let samples = samples(&metrics);
-    let open = ["exception", "includeRetries", "method", "workflowType", "entityName"];
+    let open = ["exception", "includeRetries", "method", "workflowType"];
     let begins = |family: &&&Family| !family.labels.iter().any(|label| open.contains(label));
     for family in CATALOGUE.iter().filter(begins) {
         let series = samples.iter().filter(|(name, _)| {
@@ -232,15 +228,14 @@ fn task_types_beyond_the_first_thousand_share_the_series_other() {
 }
 
 #[test]
-fn workflow_types_and_payload_owners_are_capped_too() {
+fn workflow_types_are_capped_too() {
     let metrics = Metrics::with_set(MetricSet::Canonical);
     for n in 0..1_100 {
         metrics.workflow_start_error(&format!("w{n}"), "Connect");
         metrics.workflow_input_size(&format!("w{n}"), Some(n), 1);
-        metrics.external_payload_used(&format!("t{n}"), "READ", "TASK_INPUT");
     }
     let samples = samples(&metrics);
-    for name in ["workflow_start_error_total", "workflow_input_size_bytes_count", "external_payload_used_total"] {
+    for name in ["workflow_start_error_total", "workflow_input_size_bytes_count"] {
         let series: Vec<_> = samples.iter().filter(|(series, _)| series.starts_with(name)).collect();
         assert_eq!(series.len(), 1_001, "{name}");
         assert!(series.iter().any(|(series, n)| series.contains("=\"other\"") && **n == 100.0), "{name}");
@@ -257,7 +252,6 @@ fn all_recorded(set: MetricSet) -> Metrics {
     metrics.http_request("GET", "/health", 200, TIME);
     metrics.workflow_start_error("order", "Connect");
     metrics.workflow_input_size("order", Some(1), 7);
-    metrics.external_payload_used("greet", "READ", "TASK_INPUT");
     metrics.uncaught("Panic");
     metrics
 }

@@ -1,0 +1,1 @@
+//! Tests of the engine: a script of commands with virtual time.

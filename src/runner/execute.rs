@@ -1,0 +1,164 @@
+//! The pool: takes an assigned task, runs its handler, and hands the finished report on. A handler's panic ends here.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::{
+    runner::{
+        keep::{Held, Register},
+        slot::Slot,
+        update::{Report, small_body},
+    },
+    task::TaskResultStatus,
+    worker::{Handler, Outcome, TaskContext},
+};
+
+/// The server fails a task for good whose output is larger (3.32.1, default settings).
+const MAX_OUTPUT_BYTES: usize = 10 << 20;
+
+/// The server's parser refuses deeper nesting (3.32.1).
+const MAX_DEPTH: usize = 1000;
+
+/// A task with everything that is needed to run it, and the slot it occupies.
+pub(crate) struct Assigned {
+    pub(crate) context: TaskContext,
+    pub(crate) held: Arc<Held>,
+    pub(crate) handler: Handler,
+    /// Dropped once the report is handed on.
+    pub(crate) slot: Slot,
+}
+
+/// Runs tasks until the pollers have gone and none is left.
+///
+/// `too_late` is set by a stop: what is not started by then is given back.
+pub(crate) fn execute(
+    assigned: &Receiver<Assigned>,
+    finished: &Sender<Report>,
+    register: &Register,
+    too_late: &OnceLock<Instant>,
+) {
+    for task in assigned {
+        if task.held.lease_is_over(Instant::now()) {
+            log::warn!("task not started: its lease ended while it waited here task_id={}", task.context.task_id());
+            task.held.metrics.late();
+            register.settle(&task.held, false);
+            continue;
+        }
+        let late = too_late.get().is_some_and(|end| Instant::now() >= *end);
+        let report = if late { Report::give_back(&task.context, Arc::clone(&task.held)) } else { run(&task, register) };
+        // The updaters outlive the pool, so this fails only when one of them has panicked and the runner is ending.
+        if finished.send(report).is_err() {
+            log::error!("a result is lost since the updaters have ended task_id={}", task.context.task_id());
+        }
+        drop(task.slot);
+    }
+}
+
+fn run(task: &Assigned, register: &Register) -> Report {
+    let Assigned { context, held, handler, .. } = task;
+    held.set_running();
+    held.metrics.execution_started();
+    let begun = Instant::now();
+    let outcome = match context.external_input() {
+        Some(path) => Outcome::failed(
+            context,
+            TaskResultStatus::FailedWithTerminalError,
+            format!(
+                "the input was too large for the server and is stored outside, at {path}, where this worker can't read it"
+            ),
+            "InvalidInput",
+        ),
+        None => catch_unwind(AssertUnwindSafe(|| handler(context))).unwrap_or_else(|panic| panicked(context, panic)),
+    };
+    let elapsed = begun.elapsed();
+    let (outcome, body) = encode(context, outcome);
+    held.metrics.result_size(outcome.result.output_data.as_ref().map_or(0, |output| output.get().len()));
+    match outcome.failure {
+        None => held.metrics.executed(elapsed),
+        Some(failure) => held.metrics.execution_failed(elapsed, failure),
+    }
+    let in_progress = outcome.result.status == TaskResultStatus::InProgress;
+    held.set_reporting(in_progress);
+    register.stage_changed();
+    Report::new(Arc::clone(held), body, in_progress)
+}
+
+/// The report as bytes, made once: every try sends the same. What the server can't take becomes a failure that says so.
+fn encode(context: &TaskContext, outcome: Outcome) -> (Outcome, Vec<u8>) {
+    let output = outcome.result.output_data.as_ref().map_or("", |output| output.get());
+    let problem = if output.len() > MAX_OUTPUT_BYTES {
+        Some(format!("it has {} bytes, and the server takes at most {MAX_OUTPUT_BYTES}", output.len()))
+    } else if output.len() > MAX_DEPTH && depth(output) > MAX_DEPTH {
+        Some(format!("it is nested deeper than the {MAX_DEPTH} levels the server takes"))
+    } else {
+        None
+    };
+    let outcome = match problem {
+        None => outcome,
+        Some(problem) => {
+            let status = TaskResultStatus::FailedWithTerminalError;
+            Outcome::failed(context, status, format!("the output can't be sent: {problem}"), "InvalidOutput")
+        }
+    };
+    match serde_json::to_vec(&outcome.result) {
+        Ok(body) => (outcome, body),
+        Err(e) => {
+            let status = TaskResultStatus::FailedWithTerminalError;
+            let small = Outcome::failed(context, status, format!("the result can't be written: {e}"), "InvalidOutput");
+            let body = small_body(&small.result);
+            (small, body)
+        }
+    }
+}
+
+/// How deep the brackets of a JSON text go.
+fn depth(text: &str) -> usize {
+    let (mut now, mut most, mut in_string, mut escaped) = (0usize, 0usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                now += 1;
+                most = most.max(now);
+            }
+            b'}' | b']' if !in_string => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
+/// The report of a handler that panicked. Dropping the payload may panic too, and then it is left alone.
+fn panicked(context: &TaskContext, panic: Box<dyn Any + Send>) -> Outcome {
+    let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "its payload is no text".to_owned(),
+    };
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        #[expect(clippy::mem_forget, reason = "its drop may panic as well, and nothing would be won")]
+        std::mem::forget(second);
+    }
+    log::warn!("handler panicked: {message} task_id={} workflow_id={}", context.task_id(), context.workflow_id());
+    Outcome::failed(context, TaskResultStatus::Failed, format!("the handler panicked: {message}"), "Panic")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_brackets_outside_strings() {
+        for (text, deep) in [("{}", 1), (r#"{"a":[[1],{}]}"#, 3), (r#"{"a":"[[[\"{"}"#, 1), ("7", 0)] {
+            assert_eq!(depth(text), deep, "{text}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Whether each worker polls: what `wait_until_polling` waits for and `/ready` tells. Written by the pollers.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The state of every worker's polling.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    workers: Mutex<BTreeMap<String, Polls>>,
+    changed: Condvar,
+}
+
+#[derive(Debug, PartialEq)]
+enum Polls {
+    NotYet,
+    Work,
+    Fail(String),
+}
+
+impl Readiness {
+    pub(crate) fn new<'a>(workers: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Self {
+        let workers = workers.map(|(task_type, domain)| (name(task_type, domain), Polls::NotYet)).collect();
+        Self { workers: Mutex::new(workers), changed: Condvar::new() }
+    }
+
+    fn workers(&self) -> MutexGuard<'_, BTreeMap<String, Polls>> {
+        // Each change is a single assignment, so poisoning means nothing.
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn polled(&self, task_type: &str, domain: Option<&str>) {
+        self.set(task_type, domain, Polls::Work);
+    }
+
+    pub(crate) fn failed(&self, task_type: &str, domain: Option<&str>, error: &str) {
+        self.set(task_type, domain, Polls::Fail(error.to_owned()));
+    }
+
+    fn set(&self, task_type: &str, domain: Option<&str>, polls: Polls) {
+        let mut workers = self.workers();
+        if let Some(known) = workers.get_mut(&name(task_type, domain)).filter(|known| **known != polls) {
+            *known = polls;
+            self.changed.notify_all();
+        }
+    }
+
+    /// What keeps the runner from being ready; empty when nothing does.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let tell = |(name, polls): (&String, &Polls)| match polls {
+            Polls::Work => None,
+            Polls::NotYet => Some(format!("{name}: no poll has been answered yet")),
+            Polls::Fail(error) => Some(format!("{name}: {error}")),
+        };
+        self.workers().iter().filter_map(tell).collect()
+    }
+
+    /// Waits until the last poll of every worker was answered.
+    pub(crate) fn wait(&self, limit: Duration) -> Result<()> {
+        let end = Instant::now() + limit;
+        let mut workers = self.workers();
+        while workers.values().any(|polls| *polls != Polls::Work) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                drop(workers);
+                let message = format!("not within {} ms: {}", limit.as_millis(), self.problems().join("; "));
+                return Err(Error::new(ErrorKind::Deadline, "wait until polling", message));
+            }
+            workers = self.changed.wait_timeout(workers, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
+    }
+}
+
+fn name(task_type: &str, domain: Option<&str>) -> String {
+    domain.map_or_else(|| task_type.to_owned(), |domain| format!("{task_type} in domain {domain}"))
+}

@@ -1,0 +1,183 @@
+//! When to try again, as data: [`Backoff`] says how long to wait, [`RetryQueue`] holds what waits, [`Trouble`] says what is
+//! worth a log line. No clock and no thread in here.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    time::{Duration, Instant},
+};
+
+/// Pauses that double from 100 ms up to a cap, with full jitter, and no end.
+#[derive(Clone, Debug)]
+pub(crate) struct Backoff {
+    cap: Duration,
+    n_failures: u32,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(100);
+    /// Jitter near 0 would be no pause at all.
+    const LEAST: Duration = Duration::from_millis(25);
+
+    pub(crate) fn new(cap: Duration) -> Self {
+        Self { cap, n_failures: 0 }
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.n_failures = 0;
+    }
+
+    /// The pause after another failure; at least what the server asked for. `random` is from 0 to 1.
+    pub(crate) fn pause(&mut self, asked: Option<Duration>, random: f64) -> Duration {
+        let most = Self::FIRST.saturating_mul(1 << self.n_failures.min(20)).min(self.cap);
+        self.n_failures = self.n_failures.saturating_add(1);
+        most.mul_f64(random.clamp(0.0, 1.0)).max(Self::LEAST).max(asked.unwrap_or_default())
+    }
+}
+
+/// Things that wait for their time.
+#[derive(Debug)]
+pub(crate) struct RetryQueue<T> {
+    order: BinaryHeap<Reverse<(Instant, u64)>>,
+    waiting: HashMap<u64, T>,
+    n_pushed: u64,
+}
+
+impl<T> RetryQueue<T> {
+    pub(crate) fn new() -> Self {
+        Self { order: BinaryHeap::new(), waiting: HashMap::new(), n_pushed: 0 }
+    }
+
+    pub(crate) fn push(&mut self, due: Instant, item: T) {
+        self.n_pushed += 1;
+        self.order.push(Reverse((due, self.n_pushed)));
+        self.waiting.insert(self.n_pushed, item);
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.order.peek().map(|Reverse((due, _))| *due)
+    }
+
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<T> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let Reverse((_, key)) = self.order.pop()?;
+        self.waiting.remove(&key)
+    }
+
+    /// Brings everything forward, spread evenly over `within`, in the order it was due.
+    pub(crate) fn hurry(&mut self, now: Instant, within: Duration) {
+        let mut entries: Vec<_> = std::mem::take(&mut self.order).into_iter().map(|Reverse(entry)| entry).collect();
+        entries.sort_unstable();
+        let step = within / u32::try_from(entries.len().max(1)).unwrap_or(u32::MAX);
+        let mut at = now;
+        for (due, key) in entries {
+            self.order.push(Reverse((due.min(at), key)));
+            at += step;
+        }
+    }
+}
+
+/// What to log about something that fails again and again: the first failure, a summary now and then, the recovery.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    since: Option<Since>,
+}
+
+#[derive(Debug)]
+struct Since {
+    began: Instant,
+    said: Instant,
+    n_failures: u64,
+}
+
+/// What is worth saying.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Notice {
+    /// It fails since now.
+    Began,
+    /// It still fails: since when, how often.
+    GoesOn(Duration, u64),
+    /// It works again: how long it did not, how often it failed.
+    Over(Duration, u64),
+}
+
+impl Trouble {
+    const SUMMARY_EVERY: Duration = Duration::from_secs(30);
+
+    pub(crate) fn failed(&mut self, now: Instant) -> Option<Notice> {
+        let Some(since) = &mut self.since else {
+            self.since = Some(Since { began: now, said: now, n_failures: 1 });
+            return Some(Notice::Began);
+        };
+        since.n_failures += 1;
+        if now.duration_since(since.said) < Self::SUMMARY_EVERY {
+            return None;
+        }
+        since.said = now;
+        Some(Notice::GoesOn(now.duration_since(since.began), since.n_failures))
+    }
+
+    pub(crate) fn worked(&mut self, now: Instant) -> Option<Notice> {
+        let since = self.since.take()?;
+        Some(Notice::Over(now.duration_since(since.began), since.n_failures))
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.since.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_cap_and_jitter_is_full() {
+        let mut backoff = Backoff::new(Duration::from_secs(30));
+        let most: Vec<u128> = (0..12).map(|_| backoff.pause(None, 1.0).as_millis()).collect();
+        assert_eq!(most, [100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000, 30000]);
+        assert_eq!(backoff.pause(None, 0.0), Backoff::LEAST);
+        backoff.reset();
+        assert_eq!(backoff.pause(None, 0.5), Duration::from_millis(50));
+    }
+
+    #[test]
+    fn the_server_may_ask_for_a_longer_pause() {
+        assert_eq!(
+            Backoff::new(Duration::from_secs(1)).pause(Some(Duration::from_secs(7)), 0.3),
+            Duration::from_secs(7)
+        );
+    }
+
+    #[test]
+    fn a_queue_gives_what_is_due_in_order() {
+        let now = Instant::now();
+        let at = |ms| now + Duration::from_millis(ms);
+        let mut queue = RetryQueue::new();
+        [(30, "c"), (10, "a"), (20, "b")].into_iter().for_each(|(ms, item)| queue.push(at(ms), item));
+        assert_eq!((queue.pop_due(now), queue.next_due()), (None, Some(at(10))));
+        assert_eq!((queue.pop_due(at(25)), queue.pop_due(at(25)), queue.pop_due(at(25))), (Some("a"), Some("b"), None));
+    }
+
+    #[test]
+    fn hurry_spreads_what_waits() {
+        let now = Instant::now();
+        let mut queue = RetryQueue::new();
+        (0..4).for_each(|n| queue.push(now + Duration::from_secs(60 + n), n));
+        queue.hurry(now, Duration::from_secs(1));
+        assert_eq!((queue.pop_due(now), queue.pop_due(now)), (Some(0), None));
+        assert_eq!(queue.next_due(), Some(now + Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn an_outage_of_ten_minutes_is_worth_about_twenty_lines() {
+        let start = Instant::now();
+        let mut trouble = Trouble::default();
+        let lines = (0..6000).filter(|n| trouble.failed(start + Duration::from_millis(n * 100)).is_some()).count();
+        assert_eq!(lines, 20);
+        assert!(matches!(trouble.worked(start + Duration::from_secs(600)), Some(Notice::Over(_, 6000))));
+        assert_eq!(trouble.worked(start), None);
+    }
+}

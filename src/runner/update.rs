@@ -1,0 +1,492 @@
+//! Delivery: a report is offered to the server until it is acknowledged, known to be unwanted, or set aside. The bytes
+//! are made once; every try sends the same.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, Sender, select};
+
+use crate::{
+    client::Client,
+    error::{Error, ErrorKind, Result, excerpt},
+    http::{Method, Request},
+    json::RawJson,
+    runner::{
+        crew::Crew,
+        keep::{Held, Register},
+        retry::{Backoff, Notice, RetryQueue, Trouble},
+        slot::{Places, Token},
+    },
+    task::{TaskResult, TaskResultStatus},
+    worker::{TaskContext, shorten},
+};
+
+/// The longest pause between two tries.
+const PAUSE_CAP: Duration = Duration::from_secs(30);
+
+/// While the runner stops, no pause is longer: each report shall have another try within the grace.
+const STOPPING_CAP: Duration = Duration::from_millis(500);
+
+/// A second "no such task" counts only after this: the first may be a server that is just starting.
+const GONE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// This many refusals, while as many other reports got through, show that it is the report and not the server.
+const SUSPECT_AFTER: u64 = 8;
+
+/// Without other traffic to compare with, the refusals must also have gone on for this long.
+const SUSPECT_ALONE_AFTER: Duration = Duration::from_secs(300);
+
+/// An updater without work ends after this, unless it is the last.
+const IDLE_END: Duration = Duration::from_secs(10);
+
+/// What an answer to a report means.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// Acknowledged.
+    Settled,
+    /// The server knows no such task or workflow.
+    Gone,
+    /// The server can't take this report, now or later.
+    Refused,
+    /// The server refuses in a way that may be its own fault or the report's.
+    Suspect,
+    /// Worth another try.
+    Retry,
+}
+
+/// Classifies the outcome of a report or a heartbeat. Conductor 3.32.1 answers malformed reports with 500 as well as 400,
+/// so texts decide where they are known.
+pub(crate) fn verdict(outcome: &Result<()>) -> Verdict {
+    let Err(error) = outcome else {
+        return Verdict::Settled;
+    };
+    let said = error.server_message();
+    match (error.kind(), error.status()) {
+        (ErrorKind::NotFound, _) if said.is_some_and(|m| m.starts_with("No such ")) => Verdict::Gone,
+        (_, Some(413)) => Verdict::Refused,
+        (ErrorKind::Rejected, Some(400)) if said.is_none_or(|m| m.starts_with("Validation failed")) => Verdict::Refused,
+        (ErrorKind::Rejected, Some(408 | 425)) => Verdict::Retry,
+        (ErrorKind::Rejected, _) => Verdict::Suspect,
+        (ErrorKind::Server, Some(500)) if said.is_some_and(|m| m.starts_with("JSON parse error")) => Verdict::Refused,
+        (ErrorKind::Server, Some(500)) if !error.is_retryable() => Verdict::Suspect,
+        _ => Verdict::Retry,
+    }
+}
+
+/// A finished task on its way to the server.
+#[derive(Debug)]
+pub(crate) struct Report {
+    held: Arc<Held>,
+    body: Vec<u8>,
+    kind: Kind,
+    backoff: Backoff,
+    /// When it was first offered.
+    first_try: Option<Instant>,
+    /// A try got no whole answer, so the server may have taken it.
+    ambiguous: bool,
+    gone_once: bool,
+    refusals: Option<Refusals>,
+    /// The right to be undelivered; taken by an updater, given back when the report is settled.
+    place: Option<Token>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// Ends the task; sending it twice is safe.
+    Final,
+    /// Puts the task back into the queue; sending it twice may take it from whoever has it then.
+    InProgress,
+    /// Puts a task back that was not started.
+    GiveBack,
+    /// Fails the task in place of a report that the server refused.
+    Substitute,
+}
+
+#[derive(Debug)]
+struct Refusals {
+    n: u64,
+    since: Instant,
+    /// How many reports had got through before.
+    settled_before: u64,
+}
+
+impl Report {
+    pub(crate) fn new(held: Arc<Held>, body: Vec<u8>, in_progress: bool) -> Self {
+        Self::of_kind(held, body, if in_progress { Kind::InProgress } else { Kind::Final })
+    }
+
+    /// Hands a task that was not started back to the server, for another worker to have at once.
+    pub(crate) fn give_back(context: &TaskContext, held: Arc<Held>) -> Self {
+        let mut result = context.result(TaskResultStatus::InProgress);
+        // The report replaces the output on the server, so what was there goes along.
+        result.output_data = context.output_so_far().cloned();
+        held.set_reporting(true);
+        Self::of_kind(held, small_body(&result), Kind::GiveBack)
+    }
+
+    fn of_kind(held: Arc<Held>, body: Vec<u8>, kind: Kind) -> Self {
+        Self {
+            held,
+            body,
+            kind,
+            backoff: Backoff::new(PAUSE_CAP),
+            first_try: None,
+            ambiguous: false,
+            gone_once: false,
+            refusals: None,
+            place: None,
+        }
+    }
+}
+
+/// A body of texts and JSON that was checked before, which can always be written.
+pub(crate) fn small_body(result: &TaskResult) -> Vec<u8> {
+    serde_json::to_vec(result).unwrap_or_default()
+}
+
+/// A result that the server does not take.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UndeliverableResult {
+    /// The task it belongs to.
+    pub task_id: String,
+    /// The workflow of the task.
+    pub workflow_id: String,
+    /// What the server said.
+    pub reason: String,
+    /// The whole report as it was sent: see [`TaskResult`].
+    pub result: RawJson,
+}
+
+/// What is called with a result that the server does not take.
+pub(crate) type OnUndeliverable = Arc<dyn Fn(&UndeliverableResult) + Send + Sync>;
+
+/// What all updaters share.
+pub(crate) struct Delivery {
+    pub(crate) client: Client,
+    pub(crate) register: Arc<Register>,
+    pub(crate) on_undeliverable: Option<OnUndeliverable>,
+    pub(crate) stopping: Arc<AtomicBool>,
+    /// How many reports were acknowledged, to tell a refused report from a server that refuses all.
+    n_settled: AtomicU64,
+    /// Never held over a request.
+    trouble: Mutex<Trouble>,
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        client: Client,
+        register: Arc<Register>,
+        on_undeliverable: Option<OnUndeliverable>,
+        stopping: Arc<AtomicBool>,
+    ) -> Self {
+        Self { client, register, on_undeliverable, stopping, n_settled: AtomicU64::new(0), trouble: Mutex::default() }
+    }
+
+    /// Whether reports get through.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_on()
+    }
+
+    /// One try; returns the report with a pause where another is needed.
+    fn offer(&self, mut report: Report) -> Option<(Report, Duration)> {
+        let now = Instant::now();
+        if report.first_try.is_none() {
+            report.first_try = Some(now);
+            report.held.metrics.undelivered_changed(1);
+        }
+        if !report.held.is_wanted() {
+            return self.settle(report);
+        }
+        if report.ambiguous && matches!(report.kind, Kind::InProgress | Kind::GiveBack) {
+            match self.is_still_ours(&report) {
+                Ok(true) => {}
+                Ok(false) => return self.settle(report),
+                Err(error) => return self.again(report, &error),
+            }
+        }
+        let doubtful = report.held.begin_report();
+        let outcome = self.post(&report);
+        let begun = now;
+        match verdict(&outcome) {
+            Verdict::Settled => {
+                if doubtful && matches!(report.kind, Kind::Final | Kind::Substitute) && self.was_undone(&report) {
+                    report.held.end_report();
+                    return Some((report, Duration::ZERO));
+                }
+                report.held.metrics.updated(begun.elapsed());
+                if report.held.lease_is_over(Instant::now()) {
+                    report.held.metrics.late();
+                }
+                self.n_settled.fetch_add(1, Ordering::Relaxed);
+                self.settle(report)
+            }
+            other => {
+                let error = outcome.err().unwrap_or_else(|| Error::new(ErrorKind::Server, "update task", "refused"));
+                report.held.end_report();
+                report.held.metrics.update_failed(begun.elapsed(), error.kind().as_str());
+                report.ambiguous |= error.is_ambiguous();
+                self.not_taken(report, other, &error)
+            }
+        }
+    }
+
+    fn post(&self, report: &Report) -> Result<()> {
+        let about = ("update task", report.held.task_id.as_str());
+        let request = Request::new(Method::Post, "/tasks", &[], about)?.json_bytes(report.body.clone());
+        let answer = self.client.http().send(&request)?;
+        let text = answer.text()?;
+        if text.is_empty() || text == report.held.task_id {
+            return Ok(());
+        }
+        let message =
+            format!("the answer is not the task's id but `{}`, so it counts as not delivered", excerpt(&text));
+        Err(Error::new(ErrorKind::Decode, format!("{} {}", about.0, about.1), message))
+    }
+
+    /// Whether a task that was reported IN_PROGRESS without a clear answer is still in our hands.
+    fn is_still_ours(&self, report: &Report) -> Result<bool> {
+        let task = self.client.tasks().get(&report.held.task_id)?;
+        let same_hand_out = u32::try_from(task.poll_count).is_ok_and(|n| n == report.held.poll_count);
+        Ok(task.status == crate::task::TaskStatus::InProgress && same_hand_out)
+    }
+
+    /// Whether a heartbeat that was still under way on the server has overwritten the result (3.32.1 loses it then).
+    fn was_undone(&self, report: &Report) -> bool {
+        self.client.tasks().get(&report.held.task_id).is_ok_and(|task| !task.status.is_terminal())
+    }
+
+    fn not_taken(&self, mut report: Report, verdict: Verdict, error: &Error) -> Option<(Report, Duration)> {
+        match verdict {
+            Verdict::Gone if report.gone_once => {
+                log::info!("result not wanted: {error} task_id={}", report.held.task_id);
+                report.held.metrics.unwanted();
+                self.settle(report)
+            }
+            Verdict::Gone => {
+                report.gone_once = true;
+                Some((report, GONE_AGAIN_AFTER))
+            }
+            Verdict::Refused => self.replace(report, error),
+            Verdict::Suspect if self.is_poison(&mut report) => self.replace(report, error),
+            _ => self.again(report, error),
+        }
+    }
+
+    /// Whether enough refusals have come that it must be the report.
+    fn is_poison(&self, report: &mut Report) -> bool {
+        let settled = self.n_settled.load(Ordering::Relaxed);
+        let fresh = || Refusals { n: 0, since: Instant::now(), settled_before: settled };
+        let refusals = report.refusals.get_or_insert_with(fresh);
+        refusals.n += 1;
+        if refusals.n < SUSPECT_AFTER {
+            return false;
+        }
+        let others_got_through = settled - refusals.settled_before >= SUSPECT_AFTER;
+        others_got_through
+            || (refusals.since.elapsed() >= SUSPECT_ALONE_AFTER
+                && self.client.tasks().get(&report.held.task_id).is_ok())
+    }
+
+    /// Sets a refused report aside and fails the task in its place, so that the workflow does not hang.
+    fn replace(&self, mut report: Report, error: &Error) -> Option<(Report, Duration)> {
+        let held = Arc::clone(&report.held);
+        log::error!("result set aside: {error} task_id={} workflow_id={}", held.task_id, held.workflow_id);
+        held.metrics.set_aside();
+        if let Some(callback) = &self.on_undeliverable {
+            let text = String::from_utf8_lossy(&report.body);
+            let result = UndeliverableResult {
+                task_id: held.task_id.clone(),
+                workflow_id: held.workflow_id.clone(),
+                reason: error.to_string(),
+                result: text.parse().unwrap_or_else(|_| RawJson::from(&*text)),
+            };
+            callback(&result);
+        }
+        if matches!(report.kind, Kind::Substitute | Kind::GiveBack) {
+            return self.settle(report);
+        }
+        let status = TaskResultStatus::FailedWithTerminalError;
+        let reason = shorten(&format!("the server refuses the result: {error}"));
+        report.body = small_body(&TaskResult::new(&held.workflow_id, &held.task_id, status).reason(reason));
+        report.kind = Kind::Substitute;
+        report.refusals = None;
+        report.backoff.reset();
+        Some((report, Duration::ZERO))
+    }
+
+    fn again(&self, mut report: Report, error: &Error) -> Option<(Report, Duration)> {
+        report.ambiguous |= error.is_ambiguous();
+        let notice = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).failed(Instant::now());
+        match notice {
+            Some(Notice::Began) => log::warn!("results can't be delivered and are kept: {error}"),
+            Some(Notice::GoesOn(since, n)) => {
+                log::warn!("results still can't be delivered for_s={} n_failures={n}: {error}", since.as_secs());
+            }
+            _ => log::debug!("{error}"),
+        }
+        let pause = report.backoff.pause(error.retry_after(), fastrand::f64());
+        let stopping = self.stopping.load(Ordering::Acquire);
+        Some((report, if stopping { pause.min(STOPPING_CAP) } else { pause }))
+    }
+
+    /// Lets the task go.
+    fn settle(&self, report: Report) -> Option<(Report, Duration)> {
+        report.held.metrics.undelivered_changed(-1);
+        let given_back = report.kind == Kind::GiveBack;
+        if given_back {
+            report.held.metrics.given_back();
+        }
+        self.register.settle(&report.held, given_back);
+        None
+    }
+
+    /// Notes that the server takes reports; says whether it did not before.
+    fn works(&self) -> bool {
+        let notice = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).worked(Instant::now());
+        if let Some(Notice::Over(after, n)) = &notice {
+            log::info!("results are delivered again after_s={} n_failures={n}", after.as_secs());
+        }
+        notice.is_some()
+    }
+}
+
+/// What updaters tell the thread that holds the retries.
+pub(crate) enum Retry {
+    /// Offer it again at this time.
+    At(Instant, Box<Report>),
+    /// The server takes reports again, so the others need not wait out their pauses.
+    Recovered,
+}
+
+/// The channels of an updater. `finished` comes from the pools and closes when they have ended; `due` comes from the
+/// thread that holds the retries and closes when the runner is over.
+pub(crate) struct Updater {
+    pub(crate) delivery: Arc<Delivery>,
+    pub(crate) finished: Receiver<Report>,
+    pub(crate) due: Receiver<Report>,
+    /// Unbounded, as `due` is: no more reports exist than `places` has, plus those given back.
+    pub(crate) retries: Sender<Retry>,
+    /// The bound on undelivered results. Without a place no updater takes another, the pools block, and polling stops.
+    pub(crate) places: Places,
+}
+
+impl Updater {
+    /// Delivers until both channels have closed. Calls for another updater when there is more to do than it can.
+    pub(crate) fn run(&self, crew: &Arc<Crew>) {
+        let mut place = None;
+        loop {
+            let Some(mut report) = self.next(&mut place, crew) else {
+                return;
+            };
+            if report.place.is_none() {
+                report.place = place.take();
+            }
+            if !self.finished.is_empty() || !self.due.is_empty() {
+                crew.call();
+            }
+            let settled_before = self.delivery.n_settled.load(Ordering::Relaxed);
+            match self.delivery.offer(report) {
+                // Nobody reads only when the runner is over, and then the report is listed as undelivered.
+                Some((report, pause)) => drop(self.retries.send(Retry::At(Instant::now() + pause, Box::new(report)))),
+                None => {
+                    let acknowledged = self.delivery.n_settled.load(Ordering::Relaxed) != settled_before;
+                    if acknowledged && self.delivery.works() {
+                        drop(self.retries.send(Retry::Recovered));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next report; `None` when there will be none or this updater is not needed.
+    fn next(&self, place: &mut Option<Token>, crew: &Arc<Crew>) -> Option<Report> {
+        let never_finished = crossbeam_channel::never();
+        let mut finished = &self.finished;
+        loop {
+            if place.is_none() {
+                select! {
+                    recv(self.due) -> report => return report.ok(),
+                    recv(self.places.free()) -> _ => *place = Some(self.places.token()),
+                    default(IDLE_END) => if crew.leave() { return None },
+                }
+            }
+            select! {
+                recv(self.due) -> report => return report.ok(),
+                recv(finished) -> report => match report {
+                    Ok(report) => return Some(report),
+                    Err(_) => finished = &never_finished,
+                },
+                default(IDLE_END) => if crew.leave() { return None },
+            }
+        }
+    }
+}
+
+/// Holds reports until their next try is due, until `over` closes. A stop brings all of them forward once.
+pub(crate) fn hold_retries(retries: &Receiver<Retry>, due: &Sender<Report>, stop: &Receiver<()>, over: &Receiver<()>) {
+    let mut queue = RetryQueue::new();
+    let never_stop = crossbeam_channel::never();
+    let mut stop = stop;
+    loop {
+        while let Some(report) = queue.pop_due(Instant::now()) {
+            if due.send(report).is_err() {
+                return;
+            }
+        }
+        let timer = queue.next_due().map_or_else(crossbeam_channel::never, crossbeam_channel::at);
+        select! {
+            recv(retries) -> retry => match retry {
+                Ok(Retry::At(at, report)) => queue.push(at, *report),
+                Ok(Retry::Recovered) => queue.hurry(Instant::now(), Duration::from_secs(1)),
+                Err(_) => return,
+            },
+            recv(timer) -> _ => {}
+            recv(stop) -> _ => {
+                queue.hurry(Instant::now(), Duration::ZERO);
+                stop = &never_stop;
+            }
+            recv(over) -> _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(kind: ErrorKind, status: u16, message: Option<&str>) -> Result<()> {
+        let error = Error::new(kind, "update task", "x").with_status(status);
+        Err(error.with_server_message(message.map(str::to_owned), false))
+    }
+
+    #[test]
+    fn answers_fall_into_their_classes() {
+        use ErrorKind as K;
+        for (kind, status, message, expected) in [
+            (K::NotFound, 404, Some("No such task found by id: x"), Verdict::Gone),
+            (K::NotFound, 404, Some("nothing here"), Verdict::Retry),
+            (K::WrongAddress, 404, None, Verdict::Retry),
+            (K::WrongAddress, 302, None, Verdict::Retry),
+            (K::Rejected, 400, Some("Validation failed, check below errors for detail."), Verdict::Refused),
+            (K::Rejected, 400, None, Verdict::Refused),
+            (K::Rejected, 400, Some("odd"), Verdict::Suspect),
+            (K::Rejected, 413, None, Verdict::Refused),
+            (K::Server, 500, Some("JSON parse error: x"), Verdict::Refused),
+            (K::Server, 500, Some("Cannot invoke"), Verdict::Suspect),
+            (K::Server, 503, None, Verdict::Retry),
+            (K::Server, 429, None, Verdict::Retry),
+            (K::Unauthorized, 401, None, Verdict::Retry),
+            (K::Conflict, 409, Some("x"), Verdict::Retry),
+        ] {
+            assert_eq!(verdict(&failure(kind, status, message)), expected, "{status} {message:?}");
+        }
+        assert_eq!(verdict(&Ok(())), Verdict::Settled);
+        assert_eq!(verdict(&Err(Error::new(K::NoAnswer, "update task", "x"))), Verdict::Retry);
+    }
+}
