@@ -102,7 +102,7 @@ pub(crate) type Problems = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 /// | `http_api_client_request_seconds` | histogram, s | `method`, `uri`, `status` | Time of a request to the server; uri is a template, status 0 = no answer. |
 /// | `workflow_start_error_total` | counter | `workflowType`, `exception` | Workflows that could not be started. |
 /// | `workflow_input_size_bytes` | histogram, bytes | `workflowType`, `version` | Size of the input of a workflow to be started; version is empty where none was asked for. |
-/// | `thread_uncaught_exceptions_total` | counter | `exception` | Panics that ended a thread of this SDK. |
+/// | `thread_uncaught_exceptions_total` | counter | `exception` | Panics: HandlerPanic in a handler, RunnerPanic in a thread of this SDK. |
 #[derive(Clone)]
 pub struct Metrics {
     backend: Arc<backend::Backend>,

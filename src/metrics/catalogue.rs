@@ -97,5 +97,5 @@ catalogue! {
     WORKFLOW_INPUT_SIZE = canonical("workflow_input_size_bytes", Bytes, &["workflowType", "version"],
         "Size of the input of a workflow to be started; version is empty where none was asked for.");
     UNCAUGHT = canonical("thread_uncaught_exceptions_total", Counter, &["exception"],
-        "Panics that ended a thread of this SDK.");
+        "Panics: HandlerPanic in a handler, RunnerPanic in a thread of this SDK.");
 }

@@ -108,8 +108,7 @@ impl Metrics {
         histogram.observe(bytes as f64);
     }
 
-    /// A thread of this SDK ended by a panic.
-    #[allow(dead_code, reason = "for the runner's guard against panics")]
+    /// A panic: a handler's, or one that ended a thread of this SDK.
     pub(crate) fn uncaught(&self, exception: &'static str) {
         let backend = &*self.backend;
         backend.uncaught.get(exception, || backend.series.counter(catalogue::UNCAUGHT, &[exception])).inc();

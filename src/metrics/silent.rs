@@ -35,7 +35,6 @@ impl Metrics {
 
     pub(crate) fn workflow_input_size(&self, _: &str, _: Option<i32>, _: usize) {}
 
-    #[allow(dead_code, reason = "for the runner's guard against panics")]
     pub(crate) fn uncaught(&self, _: &'static str) {}
 }
 
