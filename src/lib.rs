@@ -92,7 +92,7 @@ pub use metadata::{
     CacheConfig, IdempotencyStrategy, JoinMode, MetadataClient, RateLimitConfig, RateLimitPolicy, RetryLogic,
     SchemaDef, SchemaType, StateChangeEvent, SubWorkflowParams, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask,
 };
-pub use metrics::{MetricSet, Metrics, MetricsServer};
+pub use metrics::{Health, MetricSet, Metrics, MetricsServer};
 pub use runner::{RunnerHandle, StopReport, TaskRunner, UndeliverableResult};
 pub use task::{
     PollData, PollRequest, ReferenceUpdate, RuntimeMetadata, Task, TaskClient, TaskExecLog, TaskResult,

@@ -1,243 +1,245 @@
-//! What the workers and clients count, as Prometheus series. A [`Metrics`] owns its registry; the pipeline records beside
-//! each event through handles that are made once per task type, and an exporter, a text file or the caller's own web
-//! server hands the numbers out. Without the feature `metrics` the same types are there and count nothing.
+//! [`Metrics`]: what the clients and workers of a process count. Two implementations stand behind it, one for each state
+//! of the feature `metrics`, so that no other file asks for it. Recording never blocks on anything but a short lock and
+//! never fails.
 
+#[cfg(feature = "metrics")]
+mod catalogue;
 #[cfg(feature = "metrics")]
 mod exporter;
+#[cfg(feature = "metrics")]
+mod head;
+#[cfg(feature = "metrics")]
+mod registry;
 #[cfg(not(feature = "metrics"))]
-mod nothing;
-#[cfg(feature = "metrics")]
-mod recorder;
-#[cfg(feature = "metrics")]
-mod request;
-#[cfg(feature = "metrics")]
-mod upstream;
+mod silent;
 
-use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
-
+#[cfg(feature = "metrics")]
+use registry as backend;
 #[cfg(not(feature = "metrics"))]
-use self::nothing::{Exporter, Recorder};
-#[cfg(feature = "metrics")]
-use self::{exporter::Exporter, recorder::Recorder};
+use silent as backend;
+
+use std::{
+    fmt, fs,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs},
+    path::Path,
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
 use crate::error::{Error, ErrorKind, Result};
 
-#[cfg(not(feature = "metrics"))]
-pub(crate) use self::nothing::TaskMetrics;
+pub(crate) use backend::TaskMetrics;
 #[cfg(feature = "metrics")]
-pub(crate) use self::recorder::TaskMetrics;
+pub use exporter::MetricsServer;
+#[cfg(not(feature = "metrics"))]
+pub use silent::MetricsServer;
 
-/// Tells why the program is not ready, one reason per entry; an empty list means that it is.
-pub(crate) type Readiness = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+/// Tells what keeps a runner from being ready; nothing where it is.
+pub(crate) type Problems = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
-/// Which names [`Metrics`] hands out. The two sets don't share a name.
+/// Counters and timings of the clients and workers that it was given to.
+///
+/// A clone is a handle on the same counts. Each `Metrics` made by [`Metrics::new`] is its own: nothing is global, and
+/// nothing of it shows up in the default registry of the `prometheus` crate.
+///
+/// Without the feature `metrics`, nothing is counted and [`Metrics::render`] is empty.
+///
+/// ```
+/// use conductor_sync::{Client, Config, Metrics};
+///
+/// let metrics = Metrics::new();
+/// let client = Client::with_metrics(Config::new("http://127.0.0.1:1/api")?, metrics.clone())?;
+/// client.tasks().get("no-server-there").unwrap_err();
+///
+/// let text = metrics.render();
+/// # if cfg!(feature = "metrics") {
+/// assert!(text.contains("http_api_client_request_seconds_count{method=\"GET\",status=\"0\""));
+/// # }
+/// # Ok::<(), conductor_sync::Error>(())
+/// ```
+///
+/// # The series
+///
+/// There are two sets of names, chosen with a [`MetricSet`]: those of Conductor's worker guide, which come first here, and
+/// those that the current SDKs of other languages share together with this SDK's own. No label holds an id or a message.
+/// Above 1,000 task types the further ones share the series of `taskType="other"`; the same goes for workflow types.
+/// `status` is `SUCCESS` or `FAILURE`, except for `task_poll_error` and `http_api_client_request_seconds`, where it is the
+/// HTTP status or 0 where no answer came. The series of a task type begin at 0 when its worker is made; those with
+/// `exception`, an HTTP status, a `uri` or a workflow's name show up when they are first needed.
+///
+/// | Name | Kind | Labels | Meaning |
+/// |---|---|---|---|
+/// | `task_poll_counter` | counter | `taskType` | Polls for tasks, failed ones too. |
+/// | `task_poll_error` | counter | `taskType`, `includeRetries`, `status` | Failed polls, by HTTP status (0 = no answer); includeRetries is false, since each try counts. |
+/// | `task_poll_time` | histogram, s | `taskType` | Time of a poll, failed ones too, in seconds. |
+/// | `task_execute_time` | histogram, s | `taskType` | Time of an execution, failed ones too, in seconds. |
+/// | `task_execute_error` | counter | `taskType` | Failed executions. |
+/// | `task_update_error` | counter | `taskType` | Failed tries to deliver a result. |
+/// | `task_result_size` | histogram, bytes | `taskType` | Size of a result as it is sent, in bytes. |
+/// | `task_poll_total` | counter | `taskType` | Polls for tasks, failed ones too. |
+/// | `task_poll_error_total` | counter | `taskType`, `exception` | Failed polls. |
+/// | `task_poll_time_seconds` | histogram, s | `taskType`, `status` | Time of a poll. |
+/// | `task_poll_ambiguous_total` | counter | `taskType` | Polls without a whole answer: tasks may have been handed out and be lost until they time out. |
+/// | `task_execution_queue_full_total` | counter | `taskType` | Polls not made for want of a free slot. |
+/// | `task_paused_total` | counter | `taskType` | Polls not made since the worker is paused. |
+/// | `task_execution_started_total` | counter | `taskType` | Tasks handed to the handler. |
+/// | `active_workers` | gauge | `taskType` | Tasks in the handler now. |
+/// | `task_execute_time_seconds` | histogram, s | `taskType`, `status` | Time in the handler. |
+/// | `task_execute_error_total` | counter | `taskType`, `exception` | Failed executions. |
+/// | `task_result_size_bytes` | histogram, bytes | `taskType` | Size of a result as it is sent. |
+/// | `task_update_time_seconds` | histogram, s | `taskType`, `status` | SUCCESS: from the first try until the result was acknowledged; FAILURE: time of a failed try. |
+/// | `task_update_error_total` | counter | `taskType`, `exception` | Failed tries to deliver a result. |
+/// | `task_results_undelivered` | gauge | `taskType` | Results not acknowledged yet. |
+/// | `task_heartbeat_total` | counter | `taskType`, `status` | Extensions of a lease. |
+/// | `task_given_back_total` | counter | `taskType` | Tasks given back to the server unstarted. |
+/// | `task_unwanted_total` | counter | `taskType` | Results dropped since the server says that the task does not exist. |
+/// | `task_set_aside_total` | counter | `taskType` | Results set aside since they can't be delivered. |
+/// | `task_cancelled_total` | counter | `taskType` | Tasks that ended on the server while they ran here; their results were not sent. |
+/// | `task_late_total` | counter | `taskType` | Tasks whose time was over before the handler was done. |
+/// | `http_api_client_request_seconds` | histogram, s | `method`, `uri`, `status` | Time of a request to the server; uri is a template, status 0 = no answer. |
+/// | `workflow_start_error_total` | counter | `workflowType`, `exception` | Workflows that could not be started. |
+/// | `workflow_input_size_bytes` | histogram, bytes | `workflowType`, `version` | Size of the input of a workflow to be started; version is empty where none was asked for. |
+/// | `thread_uncaught_exceptions_total` | counter | `exception` | Panics: HandlerPanic in a handler, RunnerPanic in a thread of this SDK. |
+#[derive(Clone)]
+pub struct Metrics {
+    backend: Arc<backend::Backend>,
+    set: MetricSet,
+}
+
+/// Which names [`Metrics`] are shown under.
+///
+/// ```
+/// use conductor_sync::{MetricSet, Metrics};
+///
+/// let metrics = Metrics::with_set(MetricSet::Guide);
+/// # let _ = metrics;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MetricSet {
-    /// The seven names of Conductor's worker guide, such as `task_poll_counter` and `task_execute_time`.
+    /// The seven names of Conductor's worker guide, such as `task_poll_counter`.
     Guide,
-    /// The names that the current Conductor SDKs share, such as `task_poll_total` and `task_execute_time_seconds`, and
-    /// the ones of this crate in the same style.
+    /// The names that the current SDKs of other languages share, such as `task_poll_total`, and those of this SDK's own.
     Canonical,
-    /// Both sets side by side, so that dashboards for either show data. The default.
+    /// Both, side by side: no name is in both sets. The default.
     #[default]
     Both,
 }
 
-/// Counts polls, executions, updates and HTTP calls, and hands the numbers out in Prometheus' text format 0.0.4.
-///
-/// A clone is cheap and shares the numbers. Each `Metrics` made anew has a registry of its own, so several clients in one
-/// process don't mix unless they are given the same one. There are three ways out: [`Metrics::serve`] opens a listener,
-/// [`Metrics::write_to`] writes a file for the textfile collector of the node exporter, and [`Metrics::render`] gives the
-/// text to a web server that is there already.
-///
-/// Times are in seconds, sizes in bytes. In all sets the label `taskType` takes 1,000 values; the task types behind them
-/// share the value `other`. Series of a task type are there, at zero, from the moment its worker starts.
-///
-/// [`MetricSet::Guide`]:
-///
-/// | Name | Type | Labels |
-/// |---|---|---|
-/// | `task_poll_counter` | counter | `taskType` |
-/// | `task_poll_error` | counter | `taskType`, `includeRetries` (always `false`), `status` (`0` = no answer) |
-/// | `task_poll_time` | histogram | `taskType` |
-/// | `task_execute_time` | histogram | `taskType` |
-/// | `task_execute_error` | counter | `taskType` |
-/// | `task_update_error` | counter | `taskType` |
-/// | `task_result_size` | histogram | `taskType` |
-///
-/// [`MetricSet::Canonical`], where `status` is `SUCCESS` or `FAILURE` unless said otherwise, and `exception` is the name of
-/// a kind of error and never a message:
-///
-/// | Name | Type | Labels |
-/// |---|---|---|
-/// | `task_poll_total` | counter | `taskType` |
-/// | `task_poll_error_total` | counter | `taskType`, `exception` |
-/// | `task_poll_time_seconds` | histogram | `taskType`, `status` |
-/// | `task_poll_ambiguous_total` | counter | `taskType` |
-/// | `task_execution_queue_full_total` | counter | `taskType` |
-/// | `task_paused_total` | counter | `taskType` |
-/// | `task_execution_started_total` | counter | `taskType` |
-/// | `task_execute_time_seconds` | histogram | `taskType`, `status` |
-/// | `task_execute_error_total` | counter | `taskType`, `exception` |
-/// | `active_workers` | gauge | `taskType` |
-/// | `task_result_size_bytes` | histogram | `taskType` |
-/// | `task_update_time_seconds` | histogram | `taskType`, `status` |
-/// | `task_update_error_total` | counter | `taskType`, `exception` |
-/// | `task_heartbeat_total` | counter | `taskType`, `status` |
-/// | `task_given_back_total` | counter | `taskType` |
-/// | `task_unwanted_total` | counter | `taskType` |
-/// | `task_set_aside_total` | counter | `taskType` |
-/// | `task_cancelled_total` | counter | `taskType` |
-/// | `task_late_total` | counter | `taskType` |
-/// | `task_results_undelivered` | gauge | `taskType` |
-/// | `thread_uncaught_exceptions_total` | counter | `exception` |
-/// | `workflow_start_error_total` | counter | `workflowType`, `exception` |
-/// | `workflow_input_size_bytes` | histogram | `workflowType`, `version` (empty = the latest) |
-/// | `http_api_client_request_seconds` | histogram | `method`, `uri` (the path with its `{…}`), `status` (the code, `0` = no answer) |
-///
-/// Without the feature `metrics` (it is on by default) nothing is counted and [`Metrics::render`] is empty.
-///
-/// ```
-/// use conductor_sync::{Client, Config, Metrics};
-/// let metrics = Metrics::new();
-/// let client = Client::with_metrics(Config::new("http://127.0.0.1:1/api")?, metrics.clone())?;
-/// client.tasks().get("no-such-task").unwrap_err();
-/// # #[cfg(feature = "metrics")]
-/// assert!(metrics.render().contains("http_api_client_request_seconds"));
-/// # Ok::<(), conductor_sync::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Metrics {
-    recorder: Recorder,
-}
-
 impl Metrics {
-    /// Makes a registry with both sets of names.
+    /// Port 2112, the one of Conductor's worker guide, for connections from this machine only.
+    pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 2112));
+
+    /// Makes metrics that are shown under both sets of names.
     pub fn new() -> Self {
-        Self::with_set(MetricSet::default())
+        Self::with_set(MetricSet::Both)
     }
 
-    /// Makes a registry that hands out the names of `set` only.
-    ///
-    /// ```
-    /// use conductor_sync::{MetricSet, Metrics};
-    /// let metrics = Metrics::with_set(MetricSet::Canonical);
-    /// assert_eq!(metrics.render(), "", "a series appears with its first user");
-    /// ```
+    /// Makes metrics that are shown under the names of `set`.
     pub fn with_set(set: MetricSet) -> Self {
-        Self { recorder: Recorder::new(set) }
+        Self { backend: Arc::new(backend::Backend::new(set)), set }
     }
 
-    /// Writes all series in the text format 0.0.4, sorted by name. Serve it as `text/plain; version=0.0.4`.
+    /// Writes all series in the Prometheus text format 0.0.4 (`Content-Type: text/plain; version=0.0.4`), for programs
+    /// that have a web server of their own.
     pub fn render(&self) -> String {
-        self.recorder.render()
+        self.backend.render()
     }
 
-    /// Writes what [`Metrics::render`] gives into the file at `path`, for the textfile collector of the node exporter, which
-    /// wants the name to end in `.prom`.
+    /// Writes [`Metrics::render`] to a file, for the textfile collector of Prometheus' node exporter, which reads files
+    /// named `*.prom`.
     ///
-    /// The text is written into a file beside it that is then renamed, so a reader never sees a half of it. Nothing is
-    /// written again by itself: call this in the rhythm of the collector. Without the feature `metrics` no file is touched.
+    /// The text is written beside the file and renamed, so that no reader sees half of it. It is not flushed to the disk.
     ///
     /// # Errors
-    ///
-    /// [`ErrorKind::Invalid`] if `path` names no file, [`ErrorKind::Local`] if it can't be written.
-    ///
-    /// ```
-    /// # let folder = std::env::temp_dir();
-    /// let path = folder.join("orders-worker.prom");
-    /// conductor_sync::Metrics::new().write_to(&path)?;
-    /// # drop(std::fs::remove_file(path));
-    /// # Ok::<(), conductor_sync::Error>(())
-    /// ```
+    /// When the file can't be written or renamed ([`ErrorKind::Local`]).
     pub fn write_to(&self, path: impl AsRef<Path>) -> Result<()> {
-        if !cfg!(feature = "metrics") {
-            return Ok(());
-        }
+        // Two writers of one process must not share the file beside.
+        static WRITES: AtomicU64 = AtomicU64::new(0);
         let path = path.as_ref();
-        let Some(name) = path.file_name() else {
-            return Err(Error::invalid("path", format!("`{}` names no file for the metrics", path.display())));
-        };
-        // Not `.prom`, or the collector would read it; a number, since two programs may write to one name.
-        let mut beside = name.to_owned();
-        beside.push(format!(".{:08x}.tmp", fastrand::u32(..)));
-        let beside = path.with_file_name(beside);
-        let written = fs::write(&beside, self.render()).and_then(|()| fs::rename(&beside, path));
-        written.map_err(|error| {
-            // The write failed already, and a file that is not there can't be removed.
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}-{}.tmp", process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
+        fs::write(&beside, self.render()).and_then(|()| fs::rename(&beside, path)).map_err(|error| {
+            // It may not be there at all, and the first error is the one to tell.
             drop(fs::remove_file(&beside));
             let operation = format!("write metrics to {}", path.display());
             Error::new(ErrorKind::Local, operation, error.to_string()).with_source(error)
         })
     }
 
-    /// Gives one short line per task type, sorted by name, for people: an example or a log at the end of a run.
+    /// Serves these metrics over HTTP: `GET /metrics` in the Prometheus text format, and `GET /health` and `GET /ready`, which
+    /// answer 200 as long as the process lives.
     ///
-    /// `executed` and `failed` are the executions that ended well and the others; `updates` are the results that the server
-    /// took. The wording is no interface: use [`Metrics::render`] for programs.
-    ///
-    /// ```
-    /// assert_eq!(conductor_sync::Metrics::new().summary(), "", "nothing has run");
-    /// ```
-    pub fn summary(&self) -> String {
-        self.recorder.summary()
-    }
-
-    /// Opens a listener for `GET /metrics`, `GET /health` and `GET /ready`, which serves until the [`MetricsServer`] is
-    /// dropped.
-    ///
-    /// Prefer a loopback address such as `127.0.0.1:2112`: there is no encryption and no login, so `0.0.0.0` shows the
-    /// numbers to whoever reaches the machine. Port 0 takes any free port; [`MetricsServer::address`] tells which. A client
-    /// gets one answer per connection, has 5 seconds for its request, and is turned away while 18 others wait.
-    ///
-    /// `/health` says `{"status":"UP"}` as long as the process lives, and so does `/ready`: only a runner knows more.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Local`] if the port is taken or may not be opened, if a thread can't be started, or if the feature
-    /// `metrics` is off.
+    /// [`Metrics::DEFAULT_ADDRESS`] is for this machine only. Name `0.0.0.0` (or `[::]`) to serve all networks: there is no
+    /// authentication and no TLS. Port 0 takes any free port, and [`MetricsServer::address`] tells which. The port is closed
+    /// when the [`MetricsServer`] is dropped.
     ///
     /// ```
-    /// # #[cfg(feature = "metrics")] {
+    /// # if !cfg!(feature = "metrics") { return Ok(()) }
     /// use conductor_sync::Metrics;
-    /// use std::net::{Ipv4Addr, SocketAddr};
+    ///
     /// let metrics = Metrics::new();
-    /// let server = metrics.serve(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    /// println!("curl http://{}/metrics", server.address());
-    /// # }
+    /// let server = metrics.serve("127.0.0.1:0")?;
+    /// println!("http://{}/metrics", server.address());
     /// # Ok::<(), conductor_sync::Error>(())
     /// ```
-    pub fn serve(&self, address: SocketAddr) -> Result<MetricsServer> {
-        self.serve_with(address, Arc::new(Vec::new))
+    ///
+    /// # Errors
+    /// When the address can't be understood ([`ErrorKind::Invalid`]), is taken, or the threads can't be started
+    /// ([`ErrorKind::Local`]); always without the feature `metrics`.
+    pub fn serve(&self, address: impl ToSocketAddrs) -> Result<MetricsServer> {
+        self.serve_with_health(address, Health::ready)
     }
 
-    /// [`Metrics::serve`] whose `/ready` asks `ready`. It is called on a thread of the exporter, once per request, and has
-    /// to answer at once: a request behind it waits.
-    pub(crate) fn serve_with(&self, address: SocketAddr, ready: Readiness) -> Result<MetricsServer> {
-        Ok(MetricsServer { exporter: Exporter::start(self.clone(), address, ready)? })
+    /// As [`Metrics::serve`], with a callback that says whether the process is ready, which is what `GET /ready` answers:
+    /// 200, or 503 with the reasons as JSON.
+    ///
+    /// The callback runs on a thread of the server at each such request. One that blocks keeps others from being answered;
+    /// one that panics counts as not ready.
+    ///
+    /// ```
+    /// # if !cfg!(feature = "metrics") { return Ok(()) }
+    /// use std::{io::{Read, Write}, net::TcpStream};
+    /// use conductor_sync::{Health, Metrics};
+    ///
+    /// let server = Metrics::new().serve_with_health("127.0.0.1:0", || Health::not_ready(["warming up"]))?;
+    ///
+    /// let mut connection = TcpStream::connect(server.address()).unwrap();
+    /// connection.write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    /// let mut answer = String::new();
+    /// connection.read_to_string(&mut answer).unwrap();
+    /// assert!(answer.starts_with("HTTP/1.1 503 "));
+    /// assert!(answer.contains("warming up"));
+    /// # Ok::<(), conductor_sync::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Metrics::serve`].
+    pub fn serve_with_health(
+        &self,
+        address: impl ToSocketAddrs,
+        health: impl Fn() -> Health + Send + Sync + 'static,
+    ) -> Result<MetricsServer> {
+        let cannot_use = |why: String| Error::invalid("metrics address", why);
+        let addresses = address.to_socket_addrs().map_err(|e| cannot_use(e.to_string()).with_source(e))?;
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        if addresses.is_empty() {
+            return Err(cannot_use("the name has no address".to_owned()));
+        }
+        MetricsServer::start(self.clone(), &addresses, health)
     }
 
-    /// The handles of a task type. To be asked for once per worker, since it takes a lock.
-    pub(crate) fn task(&self, task_type: &str) -> TaskMetrics {
-        self.recorder.task(task_type)
+    /// As [`Metrics::serve_with_health`], for a runner's list of problems.
+    pub(crate) fn serve_with(&self, address: SocketAddr, problems: Problems) -> Result<MetricsServer> {
+        self.serve_with_health(address, move || Health::not_ready(problems()))
     }
 
-    /// One attempt of an HTTP call; `route` is the path with its `{…}` still open, and `status` is 0 without an answer.
-    pub(crate) fn http_request(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
-        self.recorder.http_request(method, route, status, took);
-    }
-
-    pub(crate) fn workflow_start_error(&self, workflow: &str, exception: &'static str) {
-        self.recorder.workflow_start_error(workflow, exception);
-    }
-
-    pub(crate) fn workflow_input_size(&self, workflow: &str, version: Option<i32>, n_bytes: usize) {
-        self.recorder.workflow_input_size(workflow, version, n_bytes);
-    }
-
-    /// A panic that ended in a thread of this crate.
-    pub(crate) fn uncaught(&self, exception: &'static str) {
-        self.recorder.uncaught(exception);
+    /// Sums up each task type in one line, for people: polls, executions, results.
+    pub fn summary(&self) -> String {
+        self.backend.summary()
     }
 }
 
@@ -247,26 +249,45 @@ impl Default for Metrics {
     }
 }
 
-/// The listener that [`Metrics::serve`] opened.
-///
-/// Dropping it closes the port and ends its threads; an answer that is under way may be cut off.
-///
-/// ```
-/// # #[cfg(feature = "metrics")] {
-/// let server = conductor_sync::Metrics::new().serve("127.0.0.1:0".parse().unwrap())?;
-/// assert_ne!(server.address().port(), 0);
-/// # }
-/// # Ok::<(), conductor_sync::Error>(())
-/// ```
-#[derive(Debug)]
-#[must_use = "dropping it closes the port"]
-pub struct MetricsServer {
-    exporter: Exporter,
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").field("set", &self.set).finish_non_exhaustive()
+    }
 }
 
-impl MetricsServer {
-    /// The address it listens on, with the real port where 0 was asked for.
-    pub fn address(&self) -> SocketAddr {
-        self.exporter.address()
+/// Whether a process is ready for work, and if not, why. Made by the callback of [`Metrics::serve_with_health`].
+///
+/// ```
+/// use conductor_sync::Health;
+///
+/// assert!(Health::ready().is_ready());
+/// assert_eq!(Health::not_ready(["no poll of greet was answered for 5 min"]).reasons().len(), 1);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Health {
+    reasons: Vec<String>,
+}
+
+impl Health {
+    /// All is well.
+    pub fn ready() -> Self {
+        Self::default()
+    }
+
+    /// Not ready for these reasons. Anyone who can reach the port can read them. Without a reason this is
+    /// [`Health::ready`], so that what a check collects can be handed in as it is.
+    pub fn not_ready(reasons: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { reasons: reasons.into_iter().map(Into::into).collect() }
+    }
+
+    /// Whether there is no reason against it.
+    pub fn is_ready(&self) -> bool {
+        self.reasons.is_empty()
+    }
+
+    /// The reasons against it.
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
     }
 }

@@ -1,442 +1,448 @@
-//! The metrics as a program sees them: the text, the file, and the listener over real sockets.
+//! The exporter over real sockets: what it answers, and what clients that misbehave can't do to it.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside #[test] functions")]
+#![cfg(feature = "metrics")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests stand outside #[test] functions")]
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    env, fs,
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    process::{self, Command},
+    sync::{Mutex, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
 
-use conductor_sync::Metrics;
+use conductor_sync::{Client, Config, ErrorKind, Health, Metrics, MetricsServer};
 
-fn loopback() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+/// No wait in these tests is longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const GET: &str = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn serve() -> MetricsServer {
+    Metrics::new().serve("127.0.0.1:0").unwrap()
 }
 
-#[cfg(not(feature = "metrics"))]
-#[test]
-fn without_the_feature_nothing_is_counted_and_the_listener_says_what_to_turn_on() {
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut stream = connect(address);
+    stream.write_all(request.as_bytes()).unwrap();
+    answer(&mut stream)
+}
+
+/// Reads until the server closes.
+fn answer(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("the server answers and closes in time");
+    text
+}
+
+fn status(answer: &str) -> &str {
+    answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).unwrap_or(answer)
+}
+
+/// Metrics in which one request was counted that got no answer.
+fn metrics_of_a_client_without_a_server() -> Metrics {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let metrics = Metrics::new();
-    assert_eq!(metrics.render(), "");
-    assert_eq!(metrics.summary(), "");
-    let path = std::env::temp_dir().join(format!("conductor-sync-no-metrics-{}.prom", std::process::id()));
-    metrics.write_to(&path).unwrap();
-    assert!(!path.exists());
-    let error = metrics.serve(loopback()).unwrap_err();
-    assert!(error.to_string().contains("turn on the feature `metrics`"), "{error}");
+    let client = Client::with_metrics(Config::new(&format!("http://{unused}/api")).unwrap(), metrics.clone()).unwrap();
+    client.tasks().get("t1").unwrap_err();
+    metrics
 }
 
-#[cfg(feature = "metrics")]
-mod with_the_feature {
-    use std::{
-        env, fs,
-        io::{self, Read, Write},
-        net::{Shutdown, TcpListener, TcpStream},
-        time::{Duration, Instant},
-    };
+#[test]
+fn a_scrape_gets_the_text_format_with_its_length() {
+    let metrics = metrics_of_a_client_without_a_server();
+    let server = metrics.serve("127.0.0.1:0").unwrap();
+    let answer = exchange(server.address(), GET);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(status(head), "200");
+    for field in ["Content-Type: text/plain; version=0.0.4; charset=utf-8", "Connection: close"] {
+        assert!(head.lines().any(|line| line == field), "no {field} in {head}");
+    }
+    assert!(head.contains(&format!("\r\nContent-Length: {}", body.len())), "{head}");
+    assert_eq!(body, metrics.render());
+    assert!(body.contains("http_api_client_request_seconds_count{method=\"GET\",status=\"0\",uri=\"/tasks/"), "{body}");
+}
 
-    use conductor_sync::{Client, Config, ErrorKind, MetricSet, MetricsServer};
+#[test]
+fn head_gets_the_header_of_get_and_no_body() {
+    let server = metrics_of_a_client_without_a_server().serve("127.0.0.1:0").unwrap();
+    let get = exchange(server.address(), GET);
+    let head = exchange(server.address(), &GET.replace("GET", "HEAD"));
+    let without_date = |answer: &str| -> Vec<String> {
+        let (head, _) = answer.split_once("\r\n\r\n").unwrap();
+        head.lines().filter(|line| !line.starts_with("Date:")).map(str::to_owned).collect()
+    };
+    assert_eq!(without_date(&head), without_date(&get));
+    assert!(head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[test]
+fn what_is_not_a_plain_request_for_a_known_page_is_refused() {
+    let server = serve();
+    let long = format!("GET /metrics HTTP/1.1\r\nA: {}\r\n\r\n", "x".repeat(20_000));
+    for (request, expected) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "404"),
+        ("GET /metrics/x HTTP/1.1\r\nHost: a\r\n\r\n", "404"),
+        ("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", "405"),
+        ("DELETE /health HTTP/1.1\r\nHost: a\r\n\r\n", "405"),
+        ("GET /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", "400"),
+        ("GET /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
+        ("GET /metrics\n\n", "400"),
+        ("\u{16}\u{3}\u{1} a client that speaks TLS", "400"),
+        (long.as_str(), "431"),
+    ] {
+        let answer = exchange(server.address(), request);
+        assert_eq!(status(&answer), expected, "{:?}: {answer}", request.get(..60));
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    }
+    assert!(exchange(server.address(), "PUT /ready HTTP/1.1\r\n\r\n").contains("\r\nAllow: GET, HEAD\r\n"));
+}
+
+#[test]
+fn bytes_behind_a_request_are_not_a_second_one() {
+    let server = serve();
+    let answer = exchange(server.address(), &format!("{GET}{GET}"));
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+}
+
+#[test]
+fn a_request_may_arrive_in_pieces() {
+    let server = serve();
+    let mut stream = connect(server.address());
+    stream.set_nodelay(true).unwrap();
+    for byte in GET.as_bytes() {
+        stream.write_all(&[*byte]).unwrap();
+    }
+    assert_eq!(status(&answer(&mut stream)), "200");
+}
+
+#[test]
+fn health_is_up_while_the_process_lives_and_ready_is_what_the_callback_says() {
+    let server =
+        Metrics::new().serve_with_health("127.0.0.1:0", || Health::not_ready(["no \"poll\"", "no token"])).unwrap();
+    let get = |path: &str| exchange(server.address(), &format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    let health = get("/health");
+    assert_eq!(status(&health), "200");
+    assert!(health.ends_with("\r\n\r\n{\"status\":\"UP\"}\n"), "{health}");
+    let ready = get("/ready");
+    assert_eq!(status(&ready), "503");
+    assert!(ready.contains("\r\nContent-Type: application/json\r\n"), "{ready}");
+    let body: serde_json::Value = serde_json::from_str(ready.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(body, serde_json::json!({"status": "DOWN", "reasons": ["no \"poll\"", "no token"]}));
+}
+
+#[test]
+fn ready_is_200_without_a_callback_and_503_when_it_panics() {
+    let ready = "GET /ready HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answer = exchange(serve().address(), ready);
+    assert!(status(&answer) == "200" && answer.ends_with("{\"status\":\"UP\"}\n"), "{answer}");
+    let server = Metrics::new().serve_with_health("127.0.0.1:0", || panic!("a bug of the program")).unwrap();
+    for _ in 0..5 {
+        assert_eq!(status(&exchange(server.address(), ready)), "503");
+    }
+    assert_eq!(status(&exchange(server.address(), GET)), "200");
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_that_says_what_to_do() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = Metrics::new().serve(address).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Local);
+    let text = error.to_string();
+    assert!(text.contains(&format!("{address} is taken")) && text.contains("port 0"), "{text}");
+}
+
+#[test]
+fn an_address_that_makes_no_sense_is_an_error_that_names_it() {
+    let error = Metrics::new().serve("127.0.0.1").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().starts_with("metrics address: "), "{error}");
+}
+
+#[test]
+fn two_servers_in_one_process_get_ports_of_their_own() {
+    let metrics = Metrics::new();
+    let (a, b) = (metrics.serve("127.0.0.1:0").unwrap(), metrics.serve("127.0.0.1:0").unwrap());
+    assert_ne!(a.address().port(), 0);
+    assert_ne!(a.address(), b.address());
+    assert_eq!(status(&exchange(b.address(), GET)), "200");
+}
+
+#[test]
+fn the_default_address_is_port_2112_of_this_machine_alone() {
+    assert!(Metrics::DEFAULT_ADDRESS.ip().is_loopback());
+    assert_eq!(Metrics::DEFAULT_ADDRESS.port(), 2112);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernel_listens_on_the_reported_address_and_on_no_other() {
+    let server = Metrics::new().serve(SocketAddr::new(Metrics::DEFAULT_ADDRESS.ip(), 0)).unwrap();
+    let port = format!(":{:04X}", server.address().port());
+    let listens = |table: &str| -> Vec<String> {
+        let text = fs::read_to_string(table).unwrap_or_default();
+        let columns = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        // State 0A is LISTEN.
+        columns.filter(|c| c.len() > 3 && c[1].ends_with(&port) && c[3] == "0A").map(|c| c[1].to_owned()).collect()
+    };
+    assert_eq!(listens("/proc/net/tcp"), [format!("0100007F{port}")]);
+    assert_eq!(listens("/proc/net/tcp6"), [""; 0]);
+}
+
+#[test]
+fn five_hundred_half_requests_do_not_lock_out_a_good_one() {
+    let server = serve();
+    let half = |_| {
+        let mut stream = connect(server.address());
+        // The server may have closed it again already, which is as good.
+        drop(stream.write_all(b"GET /metrics HTT"));
+        stream
+    };
+    let held: Vec<TcpStream> = (0..500).map(half).collect();
+    let begun = Instant::now();
+    assert_eq!(status(&exchange(server.address(), GET)), "200");
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    drop(held);
+}
+
+#[test]
+fn connections_that_say_nothing_do_not_lock_out_a_good_one() {
+    let server = serve();
+    let held: Vec<TcpStream> = (0..40).map(|_| connect(server.address())).collect();
+    let begun = Instant::now();
+    assert_eq!(status(&exchange(server.address(), GET)), "200");
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    drop(held);
+}
+
+#[test]
+fn a_request_that_drips_in_is_cut_off_at_the_deadline() {
+    let server = serve();
+    let mut stream = connect(server.address());
+    // The wait for an answer that does not come paces the drops.
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nA: ").unwrap();
+    let begun = Instant::now();
+    let mut received = [0; 1024];
+    let n_bytes = loop {
+        assert!(begun.elapsed() < PATIENCE, "still not cut off");
+        match stream.read(&mut received) {
+            Ok(n_bytes) => break n_bytes,
+            Err(_) => stream.write_all(b"x").unwrap(),
+        }
+    };
+    let seconds = begun.elapsed().as_secs_f64();
+    assert!((4.5..6.5).contains(&seconds), "after {seconds} s");
+    assert_eq!(status(std::str::from_utf8(&received[..n_bytes]).unwrap()), "408");
+}
+
+#[test]
+fn a_drop_closes_the_port_at_once_whatever_clients_do() {
+    let server = serve();
+    let address = server.address();
+    let silent = connect(address);
+    let mut half = connect(address);
+    half.write_all(b"GET /me").unwrap();
+    let done = connect(address);
+    done.shutdown(Shutdown::Write).unwrap();
+    let begun = Instant::now();
+    drop(server);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    TcpStream::connect(address).unwrap_err();
+    for stream in [silent, half, done] {
+        // Closed or reset, and in either case no more than the reason for it comes.
+        let mut rest = Vec::new();
+        drop((&stream).read_to_end(&mut rest));
+        assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"), "{rest:?}");
+    }
+}
+
+#[test]
+fn a_stuck_callback_holds_a_drop_up_for_five_seconds_only() {
+    let (release, released) = mpsc::channel::<()>();
+    let (enter, entered) = mpsc::channel();
+    let released = Mutex::new(released);
+    let stuck = move || {
+        enter.send(()).unwrap();
+        released.lock().unwrap().recv_timeout(PATIENCE).unwrap_err();
+        Health::ready()
+    };
+    let server = Metrics::new().serve_with_health("127.0.0.1:0", stuck).unwrap();
+    let mut stream = connect(server.address());
+    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    entered.recv_timeout(PATIENCE).expect("the callback is called");
+    assert_eq!(status(&exchange(server.address(), GET)), "200", "the other thread goes on");
+    let begun = Instant::now();
+    drop(server);
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    drop(release);
+}
+
+#[test]
+fn the_text_file_is_replaced_whole_and_nothing_stays_beside_it() {
+    let folder = env::temp_dir().join(format!("conductor-sync-metrics-{}", process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("worker.prom");
+    fs::write(&file, "old").unwrap();
+    let metrics = metrics_of_a_client_without_a_server();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| metrics.write_to(&file).unwrap());
+        }
+    });
+    assert_eq!(fs::read_to_string(&file).unwrap(), metrics.render());
+    let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["worker.prom"]);
+    fs::remove_dir_all(&folder).unwrap();
+    let error = metrics.write_to(&file).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Local);
+    assert!(error.to_string().contains("worker.prom"), "{error}");
+}
+
+/// Tests that need a process of their own: this binary runs itself for the one test, and the test sees by an argument which
+/// of the two it is in.
+#[cfg(target_os = "linux")]
+mod alone {
+    use std::{
+        fs::File,
+        sync::mpsc::{Receiver, Sender},
+    };
 
     use super::*;
 
-    const DEADLINE: Duration = Duration::from_secs(20);
+    const MARK: &str = "in-a-process-of-its-own";
 
-    fn serve() -> (Metrics, MetricsServer) {
-        let metrics = Metrics::new();
-        let server = metrics.serve(loopback()).unwrap();
-        (metrics, server)
+    /// Whether this is the process of its own. If not, it is run to its end, with `most_descriptors` if it passes.
+    fn is_alone(test: &str, most_descriptors: u32) -> bool {
+        if env::args().any(|argument| argument == MARK) {
+            return true;
+        }
+        let script = format!("ulimit -n {most_descriptors} && exec \"$0\" \"$@\"");
+        let child = Command::new("sh")
+            .args(["-c", &script])
+            .arg(env::current_exe().unwrap())
+            .args([test, MARK, "--exact", "--nocapture", "--test-threads=1"])
+            .output()
+            .unwrap();
+        let output = String::from_utf8_lossy(&child.stdout);
+        let log = String::from_utf8_lossy(&child.stderr);
+        assert!(child.status.success() && output.contains("1 passed"), "{output}\n{log}");
+        false
     }
 
-    fn try_ask(address: SocketAddr, request: &[u8]) -> io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
-        stream.set_read_timeout(Some(DEADLINE))?;
-        stream.set_write_timeout(Some(DEADLINE))?;
-        stream.write_all(request)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
+    /// The names of this process's threads that belong to a metrics server.
+    fn metrics_threads() -> Vec<String> {
+        let threads = fs::read_dir("/proc/self/task").unwrap();
+        let name = |folder: fs::DirEntry| fs::read_to_string(folder.path().join("comm")).unwrap_or_default();
+        let mut names: Vec<String> = threads.map(|entry| name(entry.unwrap()).trim().to_owned()).collect();
+        names.retain(|name| name.starts_with("metrics:"));
+        names.sort();
+        names
     }
 
-    fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
-        try_ask(address, request.as_ref()).unwrap()
+    fn n_threads() -> usize {
+        fs::read_dir("/proc/self/task").unwrap().count()
     }
 
-    /// One HTTP call that fails at once, which is something to count.
-    fn fail_a_call(metrics: &Metrics) {
-        let client = Client::with_metrics(Config::new("http://127.0.0.1:1/api").unwrap(), metrics.clone()).unwrap();
-        client.tasks().get("no-such-task").unwrap_err();
+    #[test]
+    fn three_threads_serve_whatever_comes_and_are_gone_after_the_drop() {
+        if !is_alone("alone::three_threads_serve_whatever_comes_and_are_gone_after_the_drop", 1_024) {
+            return;
+        }
+        let n_before = n_threads();
+        let server = serve();
+        for _ in 0..1_000 {
+            assert_eq!(status(&exchange(server.address(), GET)), "200");
+        }
+        let held: Vec<TcpStream> = (0..100).map(|_| connect(server.address())).collect();
+        assert_eq!(status(&exchange(server.address(), GET)), "200");
+        assert_eq!(metrics_threads(), ["metrics:0", "metrics:1", "metrics:accept"]);
+        assert_eq!(n_threads(), n_before + 3);
+        drop(server);
+        // The kernel lists a thread for a moment after it was joined.
+        let deadline = Instant::now() + PATIENCE;
+        while n_threads() > n_before {
+            assert!(Instant::now() < deadline, "left: {:?}", metrics_threads());
+            thread::yield_now();
+        }
+        drop(held);
     }
 
-    /// Looks until `is_so`, with a pause in between, and fails with `what` at the deadline.
-    fn wait_until(what: &str, deadline: Duration, mut is_so: impl FnMut() -> bool) {
-        let begun = Instant::now();
-        while !is_so() {
-            assert!(begun.elapsed() < deadline, "{what}: not within {deadline:?}");
-            pause();
+    /// Passes on what the exporter logs.
+    struct Listener(Sender<String>);
+
+    impl log::Log for Listener {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &log::Record<'_>) {
+            // The test ends while threads still log.
+            drop(self.0.send(record.args().to_string()));
+        }
+
+        fn flush(&self) {}
+    }
+
+    fn wait_for(log: &Receiver<String>, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let line = log.recv_timeout(deadline - Instant::now()).expect("the line is logged");
+            if line.contains(text) {
+                return;
+            }
         }
     }
 
-    fn pause() {
-        crossbeam_channel::never::<()>().recv_timeout(Duration::from_millis(20)).unwrap_err();
-    }
-
-    #[test]
-    fn an_http_call_without_an_answer_is_counted_with_the_status_0_and_its_route() {
-        let metrics = Metrics::new();
-        fail_a_call(&metrics);
-        let text = metrics.render();
-        let line = "http_api_client_request_seconds_count{method=\"GET\",status=\"0\",uri=\"/tasks/{taskId}\"} 1";
-        assert!(text.lines().any(|found| found == line), "{text}");
-        let metrics = Metrics::with_set(MetricSet::Guide);
-        fail_a_call(&metrics);
-        assert_eq!(metrics.render(), "", "no name of the guide");
-    }
-
-    #[test]
-    fn the_text_file_is_whole_and_nothing_stays_beside_it() {
-        let metrics = Metrics::new();
-        fail_a_call(&metrics);
-        let folder = env::temp_dir().join(format!("conductor-sync-text-file-{}", std::process::id()));
-        fs::create_dir(&folder).unwrap();
-        let path = folder.join("worker.prom");
-        for _ in 0..2 {
-            metrics.write_to(&path).unwrap();
-            assert_eq!(fs::read_to_string(&path).unwrap(), metrics.render());
-        }
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
-
-        let error = metrics.write_to(&folder).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Local, "a folder is in the way");
-        assert!(error.to_string().contains(folder.to_str().unwrap()), "{error}");
-        assert_eq!(metrics.write_to(folder.join("..")).unwrap_err().kind(), ErrorKind::Invalid);
-        fs::remove_dir_all(&folder).unwrap();
-        assert!(!env::temp_dir().read_dir().unwrap().any(|entry| {
-            let name = entry.unwrap().file_name();
-            name.to_string_lossy().starts_with(folder.file_name().unwrap().to_str().unwrap())
-        }));
-    }
-
-    #[test]
-    fn a_scrape_gets_what_render_gives() {
-        let (metrics, server) = serve();
-        fail_a_call(&metrics);
-        let answer = ask(server.address(), "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-        for header in
-            ["Content-Type: text/plain; version=0.0.4", &format!("Content-Length: {}", body.len()), "Connection: close"]
-        {
-            assert_eq!(head.lines().filter(|line| *line == header).count(), 1, "{header}: {head}");
-        }
-        assert_eq!(body, metrics.render());
-        assert!(!body.is_empty());
-    }
-
-    #[test]
-    fn head_gets_the_head_alone() {
-        let (metrics, server) = serve();
-        fail_a_call(&metrics);
-        let answer = ask(server.address(), "HEAD /metrics HTTP/1.1\r\n\r\n");
-        assert!(answer.contains(&format!("Content-Length: {}\r\n", metrics.render().len())), "{answer}");
-        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
-        let lost = ask(server.address(), "HEAD /nowhere HTTP/1.1\r\n\r\n");
-        assert!(lost.starts_with("HTTP/1.1 404 ") && lost.ends_with("\r\n\r\n"), "{lost}");
-    }
-
-    #[test]
-    fn health_and_ready_are_up() {
-        let (_, server) = serve();
-        for path in ["/health", "/ready"] {
-            let answer = ask(server.address(), format!("GET {path} HTTP/1.0\n\n"));
-            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-            assert!(answer.contains("Content-Type: application/json\r\n"), "{answer}");
-            assert!(answer.ends_with("\r\n\r\n{\"status\":\"UP\"}"), "{answer}");
+    /// Takes all file descriptors that there are.
+    fn take_all(held: &mut Vec<File>) {
+        while let Ok(file) = File::open("/dev/null") {
+            held.push(file);
         }
     }
 
     #[test]
-    fn what_is_not_a_known_question_is_told_so() {
-        let (_, server) = serve();
-        let long = format!("GET /metrics HTTP/1.1\r\nCookie: {}\r\n\r\n", "a".repeat(9_000));
-        let endless = "a".repeat(100_000);
-        let body = format!("POST /metrics HTTP/1.1\r\nContent-Length: 50000\r\n\r\n{}", "a".repeat(50_000));
-        for (request, expected) in [
-            ("GET / HTTP/1.1\r\n\r\n", "404 Not Found"),
-            ("GET /metrics/../health HTTP/1.1\r\n\r\n", "404 Not Found"),
-            ("DELETE /metrics HTTP/1.1\r\n\r\n", "405 Method Not Allowed"),
-            (body.as_str(), "405 Method Not Allowed"),
-            ("GET /metrics HTTP/1.1\r\nContent-Length: 1\r\n\r\na", "400 Bad Request"),
-            ("\0\u{1}\u{2} hello\r\n\r\n", "400 Bad Request"),
-            ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "400 Bad Request"),
-            (long.as_str(), "431 Request Header Fields Too Large"),
-            (endless.as_str(), "431 Request Header Fields Too Large"),
-        ] {
-            let answer = ask(server.address(), request);
-            let start = &request[..request.len().min(40)];
-            assert!(answer.starts_with(&format!("HTTP/1.1 {expected}\r\n")), "{start:?}: {answer}");
-            assert!(answer.contains("\r\nConnection: close\r\n"), "{start:?}: {answer}");
-            assert_eq!(answer.contains("\r\nAllow: GET, HEAD\r\n"), expected.starts_with("405"), "{start:?}: {answer}");
+    fn running_out_of_file_descriptors_pauses_it_and_no_more() {
+        if !is_alone("alone::running_out_of_file_descriptors_pauses_it_and_no_more", 40) {
+            return;
         }
-        assert!(ask(server.address(), "GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 "));
-    }
-
-    #[test]
-    fn a_head_that_comes_in_pieces_is_understood() {
-        let (_, server) = serve();
-        let mut stream = TcpStream::connect(server.address()).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        for byte in b"GET /health HTTP/1.1\r\na: b\r\n\r\n" {
-            stream.write_all(&[*byte]).unwrap();
-        }
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    }
-
-    #[test]
-    fn a_client_that_stops_sending_gets_400_or_nothing() {
-        let (_, server) = serve();
-        for (request, expected) in [("", ""), ("GET /metrics HTTP/1.1\r\n", "HTTP/1.1 400 ")] {
-            let mut stream = TcpStream::connect(server.address()).unwrap();
-            stream.set_read_timeout(Some(DEADLINE)).unwrap();
-            stream.write_all(request.as_bytes()).unwrap();
-            stream.shutdown(Shutdown::Write).unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            assert!(answer.starts_with(expected) && answer.is_empty() == expected.is_empty(), "{request:?}: {answer}");
-        }
-    }
-
-    #[test]
-    fn five_hundred_half_open_requests_do_not_keep_a_good_one_out() {
-        let (_, server) = serve();
-        let half_open: Vec<TcpStream> = (0..500)
-            .map(|_| {
-                let mut stream = TcpStream::connect_timeout(&server.address(), DEADLINE).unwrap();
-                // Those beyond the queue are closed already.
-                drop(stream.write_all(b"GET /metrics HTTP/1.1\r\nHost"));
-                stream
-            })
-            .collect();
-        let good = b"GET /metrics HTTP/1.1\r\n\r\n";
-        // It may be turned away as well, and comes again, like a scraper.
-        wait_until("a good request", Duration::from_secs(10), || {
-            try_ask(server.address(), good).is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
-        });
-        drop(half_open);
-    }
-
-    #[test]
-    fn a_taken_port_is_an_error_that_says_what_to_do() {
-        let holder = TcpListener::bind(loopback()).unwrap();
-        let address = holder.local_addr().unwrap();
-        let error = Metrics::new().serve(address).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Local);
-        let expected =
-            format!("serve metrics on {address}: the port is taken: choose another one, or 0 for any that is free");
-        assert_eq!(error.to_string(), expected);
-    }
-
-    #[test]
-    fn an_address_of_another_machine_is_an_error_that_says_what_to_do() {
-        // From the range for documentation, which no machine has.
-        let error = Metrics::new().serve("192.0.2.1:0".parse().unwrap()).unwrap_err();
-        assert!(error.to_string().ends_with("choose an address of this machine"), "{error}");
-    }
-
-    #[test]
-    fn port_0_gives_each_listener_a_port_which_its_drop_gives_back() {
-        let (metrics, first) = serve();
-        let second = metrics.serve(loopback()).unwrap();
-        assert_ne!(first.address().port(), 0);
-        assert_ne!(first.address(), second.address());
-        let address = first.address();
+        let (sender, log) = mpsc::channel();
+        log::set_boxed_logger(Box::new(Listener(sender))).unwrap();
+        log::set_max_level(log::LevelFilter::Info);
+        let server = serve();
+        let address = server.address();
+        assert_eq!(status(&exchange(address, GET)), "200");
+        let mut held = Vec::new();
+        take_all(&mut held);
+        // One descriptor for each client here. The accept that waits has reserved its own; the next one fails.
+        held.pop();
+        let first = connect(address);
+        wait_for(&log, "can't accept connections for now");
+        held.pop();
+        let mut second = connect(address);
+        second.write_all(GET.as_bytes()).unwrap();
+        second.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        second.read(&mut [0]).expect_err("nobody can have accepted it");
+        assert!(log.try_iter().all(|line| !line.contains("accept")), "it is logged once");
+        held.truncate(held.len() - 5);
+        second.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_eq!(status(&answer(&mut second)), "200");
+        wait_for(&log, "accepted again");
         drop(first);
-        assert_eq!(metrics.serve(address).unwrap().address(), address);
-        assert!(ask(second.address(), "GET /health HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 "));
-    }
-
-    #[test]
-    fn a_listener_on_all_addresses_ends_as_well() {
-        for address in ["0.0.0.0:0", "[::]:0"] {
-            let Ok(server) = Metrics::new().serve(address.parse().unwrap()) else {
-                assert!(address.starts_with('['), "only IPv6 may be missing");
-                continue;
-            };
-            let port = server.address().port();
-            assert!(
-                ask((Ipv4Addr::LOCALHOST, port).into(), "GET /health HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 ")
-            );
-            let begun = Instant::now();
-            drop(server);
-            assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
-        }
-    }
-
-    /// What needs a process of its own: its threads, its descriptors, its environment.
-    #[cfg(target_os = "linux")]
-    mod alone {
-        use std::{fs::File, process::Command};
-
-        use super::*;
-
-        const MARK: &str = "CONDUCTOR_SYNC_TEST_ALONE";
-
-        /// Whether this is the process of the test `name` alone; if it isn't, runs such a process after `limits` and
-        /// reports what it says.
-        #[expect(clippy::disallowed_methods, reason = "tells the child from its parent")]
-        fn is_alone(name: &str, limits: &str, temporary_folder: Option<&str>) -> bool {
-            if env::var_os(MARK).is_some() {
-                return true;
-            }
-            let mut command = Command::new("sh");
-            command.arg("-c").arg(format!("{limits} exec \"$0\" --exact \"$1\" --nocapture --test-threads=1"));
-            command.arg(env::current_exe().unwrap()).arg(format!("with_the_feature::alone::{name}")).env(MARK, "1");
-            if let Some(folder) = temporary_folder {
-                command.env("TMPDIR", folder);
-            }
-            let output = command.output().unwrap();
-            let said =
-                format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            assert!(output.status.success() && said.contains("1 passed"), "{said}");
-            false
-        }
-
-        fn thread_names() -> Vec<String> {
-            let tasks = fs::read_dir("/proc/self/task").unwrap();
-            // A thread may end between the listing and the reading.
-            tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok()).collect()
-        }
-
-        fn has_our_threads() -> bool {
-            thread_names().iter().any(|name| name.starts_with("metrics:"))
-        }
-
-        #[test]
-        fn all_threads_end_with_the_server_whoever_it_talks_to() {
-            if !is_alone("all_threads_end_with_the_server_whoever_it_talks_to", "", None) {
-                return;
-            }
-            let n_before = thread_names().len();
-            let (_, server) = serve();
-            ask(server.address(), "GET /metrics HTTP/1.1\r\n\r\n");
-            let mut names: Vec<String> =
-                thread_names().into_iter().filter(|name| name.starts_with("metrics:")).collect();
-            names.sort();
-            assert_eq!(names, ["metrics:accept\n", "metrics:answer\n", "metrics:serve:0\n", "metrics:serve:1\n"]);
-            let _half_open: Vec<TcpStream> = (0..10)
-                .map(|_| {
-                    let mut stream = TcpStream::connect(server.address()).unwrap();
-                    stream.write_all(b"GET /metr").unwrap();
-                    stream
-                })
-                .collect();
-            let begun = Instant::now();
-            drop(server);
-            assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
-            // The kernel lists a joined thread for a moment longer.
-            wait_until("our threads end", Duration::from_secs(1), || !has_our_threads());
-            // The idle threads of tiny_http look for work for five seconds.
-            wait_until("all threads end", DEADLINE, || thread_names().len() == n_before);
-        }
-
-        #[test]
-        fn an_idle_listener_takes_no_time_of_the_processor() {
-            if !is_alone("an_idle_listener_takes_no_time_of_the_processor", "", None) {
-                return;
-            }
-            let (_, server) = serve();
-            ask(server.address(), "GET /metrics HTTP/1.1\r\n\r\n");
-            let wake_ups = || -> u64 {
-                let tasks = fs::read_dir("/proc/self/task").unwrap();
-                let ours = tasks.map(|task| task.unwrap().path());
-                let ours = ours.filter(|path| fs::read_to_string(path.join("comm")).unwrap().starts_with("metrics:"));
-                let status = ours.map(|path| fs::read_to_string(path.join("status")).unwrap());
-                status
-                    .map(|text| {
-                        let line = text.lines().find(|line| line.starts_with("voluntary_ctxt_switches:")).unwrap();
-                        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-                    })
-                    .sum()
-            };
-            let mut before = wake_ups();
-            // The threads settle after the request first.
-            wait_until("a second without a wake-up", DEADLINE, || {
-                crossbeam_channel::never::<()>().recv_timeout(Duration::from_secs(1)).unwrap_err();
-                let now = wake_ups();
-                std::mem::replace(&mut before, now) == now
-            });
-        }
-
-        #[test]
-        fn the_folder_for_the_socket_goes_with_the_server() {
-            let folder = env::temp_dir().join(format!("conductor-sync-test-{}", std::process::id()));
-            let name = "the_folder_for_the_socket_goes_with_the_server";
-            fs::create_dir(&folder).unwrap();
-            if is_alone(name, "", folder.to_str()) {
-                fs::remove_dir(&folder).unwrap();
-                let (_, server) = serve();
-                assert_eq!(fs::read_dir(env::temp_dir()).unwrap().count(), 1);
-                drop(server);
-                assert_eq!(fs::read_dir(env::temp_dir()).unwrap().count(), 0);
-                return;
-            }
-            fs::remove_dir(&folder).unwrap();
-        }
-
-        #[test]
-        fn without_a_place_for_a_socket_it_serves_all_the_same() {
-            let name = "without_a_place_for_a_socket_it_serves_all_the_same";
-            if !is_alone(name, "", Some("/proc/no/such/folder")) {
-                return;
-            }
-            let (_, server) = serve();
-            for _ in 0..3 {
-                assert!(ask(server.address(), "GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 "));
-            }
-            drop(server);
-            wait_until("our threads end", Duration::from_secs(1), || !has_our_threads());
-        }
-
-        /// Takes all descriptors there are.
-        fn take_all(held: &mut Vec<File>) {
-            while let Ok(file) = File::open("/dev/null") {
-                held.push(file);
-            }
-        }
-
-        #[test]
-        fn a_time_without_descriptors_is_survived_and_does_not_keep_the_drop() {
-            let name = "a_time_without_descriptors_is_survived_and_does_not_keep_the_drop";
-            if !is_alone(name, "ulimit -n 60;", None) {
-                return;
-            }
-            let (_, server) = serve();
-            let mut held = Vec::new();
-            // An accept that waits already has its descriptor, so the first clients may still be served.
-            let mut starved = None;
-            wait_until("a client that is not served", DEADLINE, || {
-                take_all(&mut held);
-                held.pop();
-                let mut stream = TcpStream::connect(server.address()).unwrap();
-                take_all(&mut held);
-                stream.write_all(b"GET /health HTTP/1.1\r\n\r\n").unwrap();
-                stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-                let timed_out = stream.read(&mut [0; 16]).is_err();
-                starved = timed_out.then_some(stream);
-                timed_out
-            });
-            let mut starved = starved.unwrap();
-
-            held.clear();
-            starved.set_read_timeout(Some(DEADLINE)).unwrap();
-            let mut answer = String::new();
-            starved.read_to_string(&mut answer).unwrap();
-            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-            assert!(ask(server.address(), "GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 "));
-
-            take_all(&mut held);
-            let begun = Instant::now();
-            drop(server);
-            assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
-        }
+        take_all(&mut held);
+        let begun = Instant::now();
+        drop(server);
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        drop(held);
+        TcpStream::connect(address).expect_err("the port is closed");
     }
 }

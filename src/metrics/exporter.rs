@@ -1,420 +1,526 @@
-//! The listener behind [`Metrics::serve`]: a guard that owns the public port and keeps every stranger within bounds of
-//! bytes, time and number, before tiny_http sees a request. One thread accepts, two serve; all end when this is dropped.
+//! The exporter: [`MetricsServer`] answers `/metrics`, `/health` and `/ready`.
+//!
+//! tiny_http writes the answers and is kept from listening. Its server (0.12) gives each connection a thread without end
+//! or deadline, stops accepting for good after one failed `accept`, and leaves threads behind when it is dropped, whatever
+//! stands in front of it. So three threads of our own listen and read: one accepts, two serve. All that a client can take
+//! up is bounded: the bytes and the time of a request, the time of an answer, the connections that wait. After the start
+//! nothing here needs a new file descriptor but an accepted connection, and when there is none, accepting goes on later.
 
-#[cfg(unix)]
-use std::os::fd::OwnedFd;
 use std::{
     convert::Infallible,
     fmt,
-    io::{self, Read, Write},
+    io::{self, ErrorKind as IoErrorKind, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use tiny_http::{HTTPVersion, Header, Response, StatusCode};
 
-use super::{
-    Metrics, Readiness,
-    request::{self, Refusal, set_timeout},
-    upstream::Upstream,
-};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Two, so that one slow reader does not keep the others from their numbers.
-const N_SERVING: usize = 2;
+use super::{
+    Health, Metrics,
+    head::{self, MOST_HEAD_BYTES, Page, Refusal, Request},
+};
 
-/// Connections that wait for a serving thread. A handful of scrapers come at the same time; more are a mistake or worse.
+/// One scraper and one health check at a time need no more.
+const N_SERVING_THREADS: usize = 2;
+
+/// Connections that wait for a serving thread. Beyond it the one that waited longest gives way, so that connections which
+/// only wait can't lock out a scraper that comes after them.
 const MOST_WAITING: usize = 16;
 
-/// From the accept to the last byte of the head.
-const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// A request must have arrived this long after its connection, and an answer must be taken within it. Half of the shortest
+/// scrape interval in use (10 s).
+const DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a connection has at least after its wait, enough to read what has arrived meanwhile.
-const LEAST_FOR_HEAD: Duration = Duration::from_millis(100);
+/// The same while other connections wait: several round trips around the world.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// For the whole answer. Prometheus gives up after 10 s unless told otherwise.
-const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+/// A socket can't be waited for together with a channel, so a blocked read or write is interrupted this often to see a stop
+/// and other connections. It costs nothing while no client is slow.
+const SLICE: Duration = Duration::from_millis(200);
 
-/// How long and for how much a refused client is listened to, so that it gets to read why: closing a socket with unread
-/// bytes throws the answer away.
-const LINGER_DEADLINE: Duration = Duration::from_millis(500);
-const MOST_LINGER_BYTES: usize = 256 * 1024;
+/// How long and how much to read from a client after its request was refused: closing on unread bytes resets the
+/// connection, and the client would not see why.
+const LINGER: Duration = Duration::from_millis(500);
+const MOST_LINGER_BYTES: usize = 64 * 1024;
 
-/// Between two accepts without success. What a failed accept waits for is that something else closes a descriptor.
+/// Before the next `accept` after one that failed, which is for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts may fail ten times a second; a log wants to know it less often.
-const LOG_PAUSE: Duration = Duration::from_secs(60);
+/// How long a drop waits for the threads. Without a stuck readiness callback they need two slices.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
-pub(super) struct Exporter {
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// A running exporter, made by [`Metrics::serve`]. Dropping it closes the port and joins its threads.
+///
+/// A drop takes less than half a second, and up to 5 seconds when the readiness callback does not return, whose
+/// thread is then left behind with a warning.
+#[must_use = "dropping it closes the port"]
+pub struct MetricsServer {
     address: SocketAddr,
-    /// Never written; its disconnection tells the accepting thread to end.
+    /// Nothing is sent; that it is gone is the stop. All threads hold a receiver.
     stop: Option<Sender<Infallible>>,
-    accepting: Option<JoinHandle<()>>,
-    serving: Vec<(Arc<Client>, JoinHandle<()>)>,
-    /// A second handle of the listener, which is what it takes to wake the accepting thread.
-    waker: Option<TcpListener>,
+    /// Given up at the stop, so that there is a descriptor to connect with even when the process has none left.
+    spare: Option<TcpListener>,
+    /// Nothing is sent; each thread holds a sender until it ends.
+    ended: Receiver<Infallible>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-/// An accepted connection on its way to a serving thread.
-struct Incoming {
-    stream: TcpStream,
-    deadline: Instant,
-}
-
-impl Exporter {
-    pub(super) fn start(metrics: Metrics, address: SocketAddr, ready: Readiness) -> Result<Self> {
-        let failed = |error| not_served(address, error);
-        let listener = TcpListener::bind(address).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let upstream = Arc::new(Upstream::start(metrics, ready).map_err(failed)?);
+impl MetricsServer {
+    pub(super) fn start(
+        metrics: Metrics,
+        addresses: &[SocketAddr],
+        health: impl Fn() -> Health + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let listener = TcpListener::bind(addresses).map_err(|e| cannot_bind(addresses, e))?;
+        let address = listener.local_addr().map_err(|e| local("its address is not known", e))?;
+        let (visitors_in, visitors) = bounded(MOST_WAITING);
         let (stop, stopped) = bounded(0);
-        // Before the queue: when a thread can't be started, the queue is gone first and the threads that run end.
-        let mut exporter = Self {
-            address,
-            stop: Some(stop),
-            accepting: None,
-            serving: Vec::with_capacity(N_SERVING),
-            waker: Some(listener.try_clone().map_err(failed)?),
-        };
-        let (queue, incoming) = bounded(MOST_WAITING);
-        for index in 0..N_SERVING {
-            let (incoming, upstream) = (incoming.clone(), Arc::clone(&upstream));
-            let client = Arc::new(Client::default());
-            let its_client = Arc::clone(&client);
-            let thread = named(format!("metrics:serve:{index}"), move || serve(&incoming, &its_client, &upstream));
-            exporter.serving.push((client, thread.map_err(failed)?));
+        let (ends, ended) = bounded(0);
+        let spare = listener.try_clone().ok();
+        let mut server = Self { address, stop: Some(stop), spare, ended, threads: Vec::new() };
+        let site = Arc::new(Site { metrics, health: Box::new(health) });
+        for n in 0..N_SERVING_THREADS {
+            let desk = Desk { site: Arc::clone(&site), visitors: visitors.clone(), stopped: stopped.clone() };
+            server.spawn(format!("metrics:{n}"), ends.clone(), move || desk.serve())?;
         }
-        let accepting = named("metrics:accept".to_owned(), move || accept(&listener, &queue, &stopped));
-        exporter.accepting = Some(accepting.map_err(failed)?);
-        log::info!("metrics on http://{address}/metrics");
-        Ok(exporter)
+        let door = Door { listener, visitors_in, visitors, stopped };
+        server.spawn("metrics:accept".to_owned(), ends, move || door.keep())?;
+        log::info!("metrics are served at http://{address}/metrics");
+        Ok(server)
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    /// The address that it listens on, with the real port where port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
-}
 
-impl fmt::Debug for Exporter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exporter").field("address", &self.address).finish_non_exhaustive()
+    /// # Errors
+    /// When the thread can't be started. Those that run end by the drop of `self`.
+    fn spawn(&mut self, name: String, ends: Sender<Infallible>, run: impl FnOnce() + Send + 'static) -> Result<()> {
+        let run = move || {
+            run();
+            drop(ends);
+        };
+        let thread = thread::Builder::new().name(name).spawn(run).map_err(|e| local("a thread can't be started", e))?;
+        self.threads.push(thread);
+        Ok(())
     }
 }
 
-impl Drop for Exporter {
+impl Drop for MetricsServer {
     fn drop(&mut self) {
         self.stop = None;
-        if let Some(waker) = self.waker.take() {
-            wake(waker, self.address);
-        }
-        // With the accepting thread goes the only sender of the queue, whose end the serving threads wait for.
-        let accepting = self.accepting.take().into_iter();
-        let mut panicked = accepting.map(JoinHandle::join).filter(Result::is_err).count();
-        for (client, _) in &self.serving {
-            client.stop();
-        }
-        panicked += self.serving.drain(..).map(|(_, thread)| thread.join()).filter(Result::is_err).count();
-        if panicked > 0 {
-            log::error!("{panicked} threads of the metrics listener panicked");
-        }
-    }
-}
-
-fn not_served(address: SocketAddr, error: io::Error) -> Error {
-    let message = match error.kind() {
-        io::ErrorKind::AddrInUse => "the port is taken: choose another one, or 0 for any that is free".to_owned(),
-        io::ErrorKind::PermissionDenied => format!("{error}: choose a port from 1024 on"),
-        io::ErrorKind::AddrNotAvailable => format!("{error}: choose an address of this machine"),
-        _ => error.to_string(),
-    };
-    Error::new(ErrorKind::Local, format!("serve metrics on {address}"), message).with_source(error)
-}
-
-fn named(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name).spawn(run)
-}
-
-/// Ends a blocked accept, even where no descriptor is free.
-fn wake(listener: TcpListener, mut address: SocketAddr) {
-    #[cfg(unix)]
-    {
-        // Linux ends the accept with this. Other systems refuse, and connect below with the descriptor it gives back.
-        let socket = TcpStream::from(OwnedFd::from(listener));
-        drop(socket.shutdown(Shutdown::Both));
-    }
-    #[cfg(not(unix))]
-    drop(listener);
-    // What listens everywhere is to be reached on loopback.
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    // Refused if the accept has ended already.
-    drop(TcpStream::connect_timeout(&address, Duration::from_secs(1)));
-}
-
-fn accept(listener: &TcpListener, queue: &Sender<Incoming>, stopped: &Receiver<Infallible>) {
-    let mut logged: Option<Instant> = None;
-    loop {
-        let accepted = listener.accept();
-        if stopped.try_recv() == Err(TryRecvError::Disconnected) {
-            return;
-        }
-        match accepted {
-            Ok((stream, _)) => {
-                let incoming = Incoming { stream, deadline: Instant::now() + HEAD_DEADLINE };
-                match queue.try_send(incoming) {
-                    Ok(()) => {}
-                    // Dropped and so closed: whoever scrapes comes again.
-                    Err(TrySendError::Full(_)) => log::debug!("too many connections to the metrics listener"),
-                    Err(TrySendError::Disconnected(_)) => return,
-                }
-            }
-            // The client left before its turn.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                if logged.is_none_or(|at| at.elapsed() >= LOG_PAUSE) {
-                    log::warn!("the metrics listener can't accept at the moment, and keeps trying: {error}");
-                    logged = Some(Instant::now());
-                }
-                if stopped.recv_timeout(ACCEPT_PAUSE) != Err(RecvTimeoutError::Timeout) {
+        self.spare = None;
+        let wake = wake_address(self.address);
+        let deadline = Instant::now() + STOP_DEADLINE;
+        loop {
+            // `accept` has no deadline, and returns for this connection. It fails once that thread is gone.
+            let woken = TcpStream::connect_timeout(&wake, SLICE);
+            match self.ended.recv_timeout(SLICE) {
+                Err(RecvTimeoutError::Disconnected) => break,
+                _ if Instant::now() < deadline => {}
+                _ => {
+                    log::warn!(
+                        "the metrics server at {} does not stop: is its readiness callback stuck?",
+                        self.address
+                    );
                     return;
                 }
             }
+            drop(woken);
         }
-    }
-}
-
-/// Whom a serving thread talks to. Written by that thread, and by the drop of the exporter to cut it short.
-#[derive(Default)]
-struct Client(Mutex<Talk>);
-
-#[derive(Default)]
-enum Talk {
-    #[default]
-    Idle,
-    With(Arc<TcpStream>),
-    Over,
-}
-
-impl Client {
-    /// Says no once the exporter ends.
-    fn begin(&self, stream: &Arc<TcpStream>) -> bool {
-        let mut talk = self.talk();
-        let may = !matches!(*talk, Talk::Over);
-        if may {
-            *talk = Talk::With(Arc::clone(stream));
-        }
-        may
-    }
-
-    fn end(&self) {
-        let mut talk = self.talk();
-        if matches!(*talk, Talk::With(_)) {
-            *talk = Talk::Idle;
-        }
-    }
-
-    fn stop(&self) {
-        let talk = std::mem::replace(&mut *self.talk(), Talk::Over);
-        if let Talk::With(stream) = talk {
-            // Reads and writes end at once; an error means that they have ended already.
-            drop(stream.shutdown(Shutdown::Both));
-        }
-    }
-
-    /// Valid between any two statements, and so after a panic.
-    fn talk(&self) -> MutexGuard<'_, Talk> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn serve(incoming: &Receiver<Incoming>, client: &Client, upstream: &Upstream) {
-    for Incoming { stream, deadline } in incoming {
-        let stream = Arc::new(stream);
-        if client.begin(&stream) {
-            // A client that has left is no news.
-            drop(talk_to(&stream, deadline, upstream));
-            client.end();
-        }
-    }
-}
-
-fn talk_to(stream: &TcpStream, deadline: Instant, upstream: &Upstream) -> io::Result<()> {
-    let deadline = deadline.max(Instant::now() + LEAST_FOR_HEAD);
-    let refusal = match request::read(stream, deadline) {
-        Ok(request) => match upstream.answer(request) {
-            Ok(answer) => return write(stream, &answer),
-            Err(error) => {
-                log::warn!("a request to the metrics listener got no answer: {error}");
-                Refusal::NoAnswer { method: request.method }
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                log::error!("a thread of the metrics server at {} panicked", self.address);
             }
-        },
-        Err(refusal) => refusal,
-    };
-    let Some(answer) = refusal_text(refusal) else { return Ok(()) };
-    write(stream, answer.as_bytes())?;
-    // Whoever was slow has had its time.
-    if refusal == Refusal::TooSlow { Ok(()) } else { linger(stream) }
-}
-
-/// The answer to a request that goes no further, unless nobody is there to read it.
-fn refusal_text(refusal: Refusal) -> Option<String> {
-    let (status, why) = match refusal {
-        Refusal::Gone => return None,
-        Refusal::Malformed => ("400 Bad Request", "this is no HTTP/1.1 request\n"),
-        Refusal::HasBody => ("400 Bad Request", "a request for metrics has no body\n"),
-        Refusal::UnknownPath { .. } => ("404 Not Found", "there are /metrics, /health and /ready\n"),
-        Refusal::OtherMethod => ("405 Method Not Allowed", "there are GET and HEAD\n"),
-        Refusal::TooSlow => ("408 Request Timeout", "the request took too long\n"),
-        Refusal::TooLarge => ("431 Request Header Fields Too Large", "the head of the request is too long\n"),
-        Refusal::NoAnswer { .. } => ("503 Service Unavailable", "the metrics can't be had at the moment\n"),
-    };
-    let allow = if refusal == Refusal::OtherMethod { "Allow: GET, HEAD\r\n" } else { "" };
-    let is_head = matches!(refusal, Refusal::UnknownPath { method: "HEAD" } | Refusal::NoAnswer { method: "HEAD" });
-    let body = if is_head { "" } else { why };
-    let n_bytes = why.len();
-    Some(format!(
-        "HTTP/1.1 {status}\r\n{allow}Content-Type: text/plain; charset=utf-8\r\nContent-Length: {n_bytes}\r\n\
-         Connection: close\r\n\r\n{body}"
-    ))
-}
-
-fn write(mut stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    let deadline = Instant::now() + WRITE_DEADLINE;
-    while !bytes.is_empty() {
-        set_timeout(deadline, |left| stream.set_write_timeout(left))?;
-        match stream.write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n_bytes) => bytes = &bytes[n_bytes..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
         }
     }
-    Ok(())
 }
 
-/// Reads and forgets what a refused client goes on sending.
-fn linger(mut stream: &TcpStream) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
-    let deadline = Instant::now() + LINGER_DEADLINE;
-    let mut chunk = [0; 4096];
-    let mut n_bytes = 0;
-    while n_bytes < MOST_LINGER_BYTES {
-        set_timeout(deadline, |left| stream.set_read_timeout(left))?;
-        match stream.read(&mut chunk)? {
-            0 => break,
-            n => n_bytes += n,
+impl fmt::Debug for MetricsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetricsServer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+fn local(message: &str, error: io::Error) -> Error {
+    Error::new(ErrorKind::Local, "serve metrics", format!("{message}: {error}")).with_source(error)
+}
+
+fn cannot_bind(addresses: &[SocketAddr], error: io::Error) -> Error {
+    let names: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    let names = names.join(" and ");
+    let message = match error.kind() {
+        IoErrorKind::AddrInUse => {
+            format!("{names} is taken by another listener; choose another port, or port 0 for any free one")
+        }
+        IoErrorKind::AddrNotAvailable => {
+            format!("{names} is no address of this machine; 127.0.0.1 serves this machine, 0.0.0.0 all networks")
+        }
+        IoErrorKind::PermissionDenied => format!("no permission for {names}; choose a port above 1023"),
+        _ => format!("can't listen on {names}: {error}"),
+    };
+    Error::new(ErrorKind::Local, "serve metrics", message).with_source(error)
+}
+
+/// Where a listener at `address` can be reached from here.
+fn wake_address(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// A connection that wants something.
+struct Visitor {
+    stream: TcpStream,
+    since: Instant,
+}
+
+/// The accepting thread.
+struct Door {
+    listener: TcpListener,
+    /// The only sender: the desks end when it is gone.
+    visitors_in: Sender<Visitor>,
+    /// To take back the one that waited longest.
+    visitors: Receiver<Visitor>,
+    stopped: Receiver<Infallible>,
+}
+
+impl Door {
+    fn keep(self) {
+        let mut is_failing = false;
+        loop {
+            let accepted = self.listener.accept();
+            if is_stopped(&self.stopped) {
+                return;
+            }
+            match accepted {
+                Ok((stream, _)) => {
+                    if is_failing {
+                        log::info!("metrics: connections are accepted again");
+                        is_failing = false;
+                    }
+                    self.admit(Visitor { stream, since: Instant::now() });
+                }
+                // The client gave up before it was its turn.
+                Err(error) if matches!(error.kind(), IoErrorKind::ConnectionAborted | IoErrorKind::Interrupted) => {}
+                Err(error) => {
+                    if !is_failing {
+                        log::warn!("metrics: can't accept connections for now: {error}");
+                        is_failing = true;
+                    }
+                    if self.stopped.recv_timeout(ACCEPT_PAUSE) == Err(RecvTimeoutError::Disconnected) {
+                        return;
+                    }
+                }
+            }
         }
     }
-    Ok(())
+
+    fn admit(&self, visitor: Visitor) {
+        if let Err(refused) = self.visitors_in.try_send(visitor) {
+            if let Ok(oldest) = self.visitors.try_recv() {
+                turn_away(&oldest);
+            }
+            // There is room now: nobody else puts visitors in.
+            if let Err(refused) = self.visitors_in.try_send(refused.into_inner()) {
+                turn_away(&refused.into_inner());
+            }
+        }
+    }
+}
+
+/// Says why, as far as that goes without waiting.
+fn turn_away(visitor: &Visitor) {
+    let answer = Answer::refusal(Refusal::TooMany).written(true);
+    // The client learns less when this fails, and it is closed in either case.
+    drop(visitor.stream.set_nonblocking(true).and_then(|()| (&visitor.stream).write(&answer)));
+}
+
+fn is_stopped(stopped: &Receiver<Infallible>) -> bool {
+    stopped.try_recv() == Err(TryRecvError::Disconnected)
+}
+
+/// A serving thread.
+struct Desk {
+    site: Arc<Site>,
+    visitors: Receiver<Visitor>,
+    stopped: Receiver<Infallible>,
+}
+
+impl Desk {
+    fn serve(self) {
+        for visitor in &self.visitors {
+            if is_stopped(&self.stopped) {
+                continue;
+            }
+            if catch_unwind(AssertUnwindSafe(|| self.attend(&visitor))).is_err() {
+                log::error!("metrics: answering a request panicked");
+            }
+        }
+    }
+
+    fn attend(&self, visitor: &Visitor) {
+        match self.read_request(visitor) {
+            Ok(request) => {
+                let answer = self.site.answer(request.page).written(request.wants_body);
+                self.write(&visitor.stream, &answer);
+            }
+            Err(Some(refusal)) => {
+                if self.write(&visitor.stream, &Answer::refusal(refusal).written(true)) {
+                    self.linger(&visitor.stream);
+                }
+            }
+            Err(None) => {}
+        }
+    }
+
+    /// # Errors
+    /// With what to answer; with nothing where the client is gone or never said a word.
+    fn read_request(&self, visitor: &Visitor) -> Result<Request, Option<Refusal>> {
+        let mut head = [0; MOST_HEAD_BYTES];
+        let mut len = 0;
+        loop {
+            // A visitor whose time was over while it waited gets this one look, since its request may be there.
+            let time = self.time_left(visitor.since).clamp(Duration::from_millis(1), SLICE);
+            visitor.stream.set_read_timeout(Some(time)).map_err(|_| None)?;
+            match (&visitor.stream).read(&mut head[len..]) {
+                Ok(0) => return Err(None),
+                Ok(n_bytes) => {
+                    let seen = len;
+                    len += n_bytes;
+                    if let Some(end) = head::head_len(&head[..len], seen) {
+                        return head::parse(&head[..end]).map_err(Some);
+                    }
+                    if !head[0].is_ascii_alphabetic() {
+                        return Err(Some(Refusal::Malformed("this is not HTTP")));
+                    }
+                    if len == head.len() {
+                        return Err(Some(Refusal::TooLarge));
+                    }
+                }
+                Err(error) if is_pause(&error) => {}
+                Err(_) => return Err(None),
+            }
+            if self.time_left(visitor.since).is_zero() || is_stopped(&self.stopped) {
+                return Err((len > 0).then_some(Refusal::TooSlow));
+            }
+        }
+    }
+
+    fn time_left(&self, since: Instant) -> Duration {
+        let limit = if self.visitors.is_empty() { DEADLINE } else { PATIENCE };
+        limit.saturating_sub(since.elapsed())
+    }
+
+    /// Whether all of `bytes` could be written. Many a scraper is slow, so with others waiting it is progress that counts.
+    fn write(&self, stream: &TcpStream, bytes: &[u8]) -> bool {
+        let begun = Instant::now();
+        let mut progressed = begun;
+        let mut rest = bytes;
+        if stream.set_write_timeout(Some(SLICE)).is_err() {
+            return false;
+        }
+        while !rest.is_empty() {
+            match (&*stream).write(rest) {
+                Ok(0) => return false,
+                Ok(n_bytes) => {
+                    rest = &rest[n_bytes..];
+                    progressed = Instant::now();
+                }
+                Err(error) if is_pause(&error) => {}
+                Err(_) => return false,
+            }
+            let is_in_the_way = progressed.elapsed() >= PATIENCE && !self.visitors.is_empty();
+            if !rest.is_empty() && (is_in_the_way || begun.elapsed() >= DEADLINE || is_stopped(&self.stopped)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn linger(&self, stream: &TcpStream) {
+        let begun = Instant::now();
+        let mut n_bytes = 0;
+        let mut ignored = [0; 4096];
+        if stream.shutdown(Shutdown::Write).is_err() || stream.set_read_timeout(Some(SLICE)).is_err() {
+            return;
+        }
+        while begun.elapsed() < LINGER && n_bytes < MOST_LINGER_BYTES && !is_stopped(&self.stopped) {
+            match (&*stream).read(&mut ignored) {
+                Ok(n_read @ 1..) => n_bytes += n_read,
+                Err(error) if is_pause(&error) && self.visitors.is_empty() => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+fn is_pause(error: &io::Error) -> bool {
+    matches!(error.kind(), IoErrorKind::WouldBlock | IoErrorKind::TimedOut | IoErrorKind::Interrupted)
+}
+
+/// What there is to see.
+struct Site {
+    metrics: Metrics,
+    health: Box<dyn Fn() -> Health + Send + Sync>,
+}
+
+impl Site {
+    fn answer(&self, page: Page) -> Answer {
+        match page {
+            Page::Metrics => Answer { status: 200, content_type: TEXT_FORMAT, body: self.metrics.render() },
+            Page::Health => Answer::json(200, &serde_json::json!({"status": "UP"})),
+            Page::Ready => {
+                let health = catch_unwind(AssertUnwindSafe(&self.health))
+                    .unwrap_or_else(|_| Health::not_ready(["the readiness callback panicked"]));
+                match health.reasons() {
+                    [] => Answer::json(200, &serde_json::json!({"status": "UP"})),
+                    reasons => Answer::json(503, &serde_json::json!({"status": "DOWN", "reasons": reasons})),
+                }
+            }
+        }
+    }
+}
+
+struct Answer {
+    status: u16,
+    content_type: &'static str,
+    body: String,
+}
+
+impl Answer {
+    fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self { status, content_type: JSON, body: format!("{body}\n") }
+    }
+
+    fn refusal(refusal: Refusal) -> Self {
+        Self { status: refusal.status(), content_type: TEXT, body: format!("{}\n", refusal.text()) }
+    }
+
+    /// The bytes for the wire. All headers are constants: tiny_http 0.12 passes line breaks in values on.
+    fn written(self, with_body: bool) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.body.len() + 256);
+        let mut response = Response::from_data(self.body)
+            .with_status_code(StatusCode(self.status))
+            .with_chunked_threshold(usize::MAX)
+            .with_header(header("Content-Type", self.content_type));
+        if self.status == 405 {
+            response.add_header(header("Allow", "GET, HEAD"));
+        }
+        #[expect(clippy::expect_used, reason = "a vector takes all that is written to it")]
+        response.raw_print(&mut bytes, HTTPVersion(1, 1), &[], !with_body, None).expect("written to memory");
+        // tiny_http leaves this header to its own listener and refuses it here.
+        let end_of_line = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+        bytes.splice(end_of_line..end_of_line, *b"Connection: close\r\n");
+        bytes
+    }
+}
+
+fn header(name: &'static str, value: &'static str) -> Header {
+    #[expect(clippy::expect_used, reason = "both are constants in ASCII")]
+    Header::from_bytes(name, value).expect("ASCII")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::MetricsServer;
 
-    const DEADLINE: Duration = Duration::from_secs(20);
-
-    fn loopback() -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
-    }
-
-    fn connect(server: &MetricsServer, request: &str) -> TcpStream {
+    fn send(server: &MetricsServer, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(server.address()).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
         stream
     }
 
-    fn get(server: &MetricsServer, path: &str) -> String {
-        let mut text = String::new();
-        connect(server, &format!("GET {path} HTTP/1.1\r\n\r\n")).read_to_string(&mut text).unwrap();
-        text
+    fn whole_answer(mut stream: TcpStream) -> String {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer within 10 s");
+        answer
     }
 
-    /// Metrics whose text is larger than what the sockets between two programs hold.
-    fn large() -> Metrics {
+    /// More than the socket buffers of both sides hold.
+    fn many_metrics() -> Metrics {
         let metrics = Metrics::new();
-        for index in 0..1_000 {
-            metrics.task(&format!("type-{index}"));
+        for n in 0..1_000 {
+            metrics.task(&format!("a_task_type_with_a_rather_long_name_{n}"));
         }
+        assert!(metrics.render().len() > 10_000_000);
         metrics
     }
 
     #[test]
-    fn ready_says_why_not() {
-        let reasons = Arc::new(Mutex::new(vec!["no poll \"yet\"".to_owned()]));
-        let asked = Arc::clone(&reasons);
-        let server = Metrics::new().serve_with(loopback(), Arc::new(move || asked.lock().unwrap().clone())).unwrap();
-        let answer = get(&server, "/ready");
-        assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
-        let body: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
-        assert_eq!(body, serde_json::json!({ "status": "DOWN", "reasons": ["no poll \"yet\""] }));
-        assert!(get(&server, "/health").starts_with("HTTP/1.1 200 "), "alive all the same");
-        reasons.lock().unwrap().clear();
-        let answer = get(&server, "/ready");
-        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("{\"status\":\"UP\"}"), "{answer}");
-    }
-
-    #[test]
-    fn a_panic_in_the_readiness_does_not_silence_the_metrics() {
-        let server = Metrics::new().serve_with(loopback(), Arc::new(|| panic!("of the test"))).unwrap();
-        assert!(get(&server, "/ready").contains("panicked"));
-        assert!(get(&server, "/metrics").starts_with("HTTP/1.1 200 "));
-    }
-
-    #[test]
-    fn a_large_text_comes_whole_and_with_its_length() {
-        let metrics = large();
-        let server = metrics.serve(loopback()).unwrap();
-        let answer = get(&server, "/metrics");
+    fn a_large_answer_arrives_whole_and_with_its_length() {
+        let metrics = many_metrics();
+        let server = metrics.serve("127.0.0.1:0").unwrap();
+        let answer = whole_answer(send(&server, "/metrics"));
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
-        assert!(!head.contains("chunked"), "{head}");
-        assert!(body == metrics.render());
+        assert!(head.contains(&format!("\r\nContent-Length: {}", body.len())), "{head}");
+        assert!(body == metrics.render(), "the body differs");
     }
 
     #[test]
-    fn a_reader_that_stops_in_the_middle_does_not_block_the_others() {
-        let server = large().serve(loopback()).unwrap();
-        let mut stalled = connect(&server, "GET /metrics HTTP/1.1\r\n\r\n");
-        stalled.read_exact(&mut [0; 1024]).unwrap();
-        let begun = Instant::now();
-        for _ in 0..3 {
-            assert!(get(&server, "/health").starts_with("HTTP/1.1 200 "));
+    fn readers_that_stop_in_the_middle_do_not_block_others_for_long() {
+        let server = many_metrics().serve("127.0.0.1:0").unwrap();
+        let stuck: Vec<TcpStream> = (0..N_SERVING_THREADS).map(|_| send(&server, "/metrics")).collect();
+        for stream in &stuck {
+            stream.peek(&mut [0]).expect("an answer begins within 10 s");
         }
-        assert!(begun.elapsed() < WRITE_DEADLINE / 2, "took {:?}", begun.elapsed());
+        let begun = Instant::now();
+        assert!(whole_answer(send(&server, "/health")).starts_with("HTTP/1.1 200 OK\r\n"));
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn a_drop_does_not_wait_for_a_reader_that_stopped() {
+        let server = many_metrics().serve("127.0.0.1:0").unwrap();
+        let stuck = send(&server, "/metrics");
+        stuck.peek(&mut [0]).expect("an answer begins within 10 s");
         let begun = Instant::now();
         drop(server);
-        assert!(begun.elapsed() < WRITE_DEADLINE / 2, "the drop waited for the reader: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     }
 
     #[test]
-    fn a_client_that_is_slow_with_its_head_is_told_and_left() {
-        let server = Metrics::new().serve(loopback()).unwrap();
-        let begun = Instant::now();
-        let mut answer = String::new();
-        connect(&server, "GET /metr").read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-        let took = begun.elapsed();
-        assert!(took >= HEAD_DEADLINE / 2 && took < HEAD_DEADLINE * 2, "took {took:?}");
+    fn answers_close_the_connection_and_tell_the_methods_that_are_allowed() {
+        let written = |refusal, with_body| String::from_utf8(Answer::refusal(refusal).written(with_body)).unwrap();
+        let answer = written(Refusal::OtherMethod, true);
+        assert!(answer.starts_with("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n"), "{answer}");
+        assert!(answer.contains("\r\nAllow: GET, HEAD\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nonly GET and HEAD are answered\n"), "{answer}");
+        assert!(written(Refusal::TooSlow, false).ends_with("\r\n\r\n"));
     }
 
     #[test]
-    fn a_slow_readiness_is_waited_for() {
-        let (go, wait) = bounded::<()>(0);
-        let ready = move || if wait.recv_timeout(DEADLINE).is_ok() { Vec::new() } else { vec!["too late".to_owned()] };
-        let server = Metrics::new().serve_with(loopback(), Arc::new(ready)).unwrap();
-        let mut held = connect(&server, "GET /ready HTTP/1.1\r\n\r\n");
-        go.send_timeout((), DEADLINE).unwrap();
-        let mut answer = String::new();
-        held.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    fn a_listener_on_all_networks_is_woken_through_loopback() {
+        for (address, expected) in [
+            ("0.0.0.0:7", "127.0.0.1:7"),
+            ("[::]:7", "[::1]:7"),
+            ("10.1.2.3:7", "10.1.2.3:7"),
+            ("127.0.0.1:7", "127.0.0.1:7"),
+        ] {
+            assert_eq!(wake_address(address.parse().unwrap()), expected.parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_not_of_this_machine_is_an_error_that_says_so() {
+        let error = Metrics::new().serve("192.0.2.1:0").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Local);
+        assert!(error.to_string().contains("no address of this machine"), "{error}");
     }
 }
