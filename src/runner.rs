@@ -387,7 +387,7 @@ impl Build {
             domain: worker.domain_name().map(str::to_owned),
             worker_id: self.worker_id.clone(),
             hold: worker.hold().max(Duration::from_millis(1)),
-            heartbeats: worker.sends_heartbeats(),
+            heartbeats: worker.heartbeats(),
             dedicated: worker.n_dedicated_threads().is_some(),
             handler: worker.handler(),
             metrics: runner.client.metrics().task(worker.task_type()),

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crossbeam_channel::Sender;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -50,8 +51,17 @@ pub struct Worker {
     max_concurrent: Option<usize>,
     poll_timeout: Duration,
     n_pollers: usize,
-    heartbeats: bool,
+    heartbeats: Heartbeats,
     handler: Handler,
+}
+
+/// When heartbeats are sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Heartbeats {
+    Off,
+    /// At 80 % of the lease.
+    ByLease,
+    Every(Duration),
 }
 
 /// A handler with its types erased.
@@ -109,7 +119,7 @@ impl Worker {
             max_concurrent: None,
             poll_timeout: Duration::from_secs(2),
             n_pollers: 1,
-            heartbeats: true,
+            heartbeats: Heartbeats::ByLease,
             handler,
         }
     }
@@ -150,7 +160,13 @@ impl Worker {
     /// Turns heartbeats off: the server then times a task out when its handler takes longer than the response timeout.
     /// They are on by default.
     pub fn without_heartbeats(mut self) -> Self {
-        self.heartbeats = false;
+        self.heartbeats = Heartbeats::Off;
+        self
+    }
+
+    /// Sets how often heartbeats are sent. Defaults to 80 % of the response timeout of each task; 0 means that too.
+    pub fn heartbeat_every(mut self, interval: Duration) -> Self {
+        self.heartbeats = if interval.is_zero() { Heartbeats::ByLease } else { Heartbeats::Every(interval) };
         self
     }
 
@@ -179,7 +195,7 @@ impl Worker {
         self.n_pollers
     }
 
-    pub(crate) fn sends_heartbeats(&self) -> bool {
+    pub(crate) fn heartbeats(&self) -> Heartbeats {
         self.heartbeats
     }
 
@@ -368,6 +384,8 @@ pub(crate) struct Signals {
     pub(crate) cancelled: AtomicBool,
     /// Set by the handler's `heartbeat()`; taken by the keeper.
     pub(crate) heartbeat_wanted: AtomicBool,
+    /// Wakes the keeper; there is none in a test of a handler.
+    pub(crate) wake_keeper: Option<Sender<()>>,
     /// Set by a stop; read by the handler.
     pub(crate) stopping: Arc<AtomicBool>,
 }
@@ -484,6 +502,10 @@ impl TaskContext {
     /// Asks for a heartbeat now instead of when it is due. Heartbeats are sent without this as well.
     pub fn heartbeat(&self) {
         self.signals.heartbeat_wanted.store(true, Ordering::Release);
+        if let Some(wake) = &self.signals.wake_keeper {
+            // Full means that the keeper is about to look anyway.
+            let _full = wake.try_send(());
+        }
     }
 
     /// A result for this task, for handlers made with [`Worker::raw`].

@@ -20,7 +20,7 @@ use crate::{
     metrics::TaskMetrics,
     runner::update::{Verdict, verdict},
     task::TaskResult,
-    worker::{PolledTask, Signals},
+    worker::{Heartbeats, PolledTask, Signals},
 };
 
 /// Where a held task is on its way.
@@ -42,10 +42,10 @@ pub(crate) struct Held {
     pub(crate) poll_count: u32,
     pub(crate) signals: Arc<Signals>,
     pub(crate) metrics: TaskMetrics,
-    /// The lease that heartbeats extend; `None` where none are sent.
+    /// `None` where no heartbeats are sent.
+    beat_every: Option<Duration>,
+    /// How long the server waits; `None` where it does for ever.
     lease: Option<Duration>,
-    /// The lease as the server counts it, heartbeats or not.
-    full_lease: Option<Duration>,
     received: Instant,
     deadline: Option<Instant>,
     state: Mutex<State>,
@@ -76,16 +76,20 @@ impl Held {
         Self::with_ids(task_id, workflow_id, 0, metrics, Arc::default())
     }
 
-    pub(crate) fn new(task: &PolledTask, heartbeats: bool, metrics: TaskMetrics, signals: Arc<Signals>) -> Self {
-        let lease = task.lease.filter(|_| heartbeats);
+    pub(crate) fn new(task: &PolledTask, heartbeats: Heartbeats, metrics: TaskMetrics, signals: Arc<Signals>) -> Self {
+        let beat_every = match heartbeats {
+            Heartbeats::Off => None,
+            Heartbeats::ByLease => task.lease.map(|lease| lease.mul_f64(BEAT_AT)),
+            Heartbeats::Every(interval) => Some(interval),
+        };
         let (task_id, workflow_id) = (task.task_id.clone(), task.workflow_id.clone());
         let mut held = Self::with_ids(task_id, workflow_id, task.poll_count, metrics, signals);
-        held.lease = lease;
-        held.full_lease = task.lease;
+        held.beat_every = beat_every;
+        held.lease = task.lease;
         held.deadline = task.time_left.map(|left| held.received + left);
         let received = held.received;
         let state = held.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.next_beat = lease.map(|lease| received + beat_after(lease));
+        state.next_beat = beat_every.map(|interval| received + interval);
         state.lease_until = task.lease.map(|lease| received + lease);
         held
     }
@@ -115,8 +119,8 @@ impl Held {
             poll_count,
             signals,
             metrics,
+            beat_every: None,
             lease: None,
-            full_lease: None,
             received: now,
             deadline: None,
             state: Mutex::new(state),
@@ -189,11 +193,11 @@ impl Held {
         free
     }
 
-    fn end_beat(&self, next: Instant, doubtful: bool) {
+    fn end_beat(&self, next: Option<Instant>, doubtful: bool) {
         let mut state = self.state();
         state.beating = false;
         state.doubtful_beat |= doubtful;
-        state.next_beat = Some(next);
+        state.next_beat = next;
         self.beat_ended.notify_all();
     }
 
@@ -210,10 +214,8 @@ impl Held {
     }
 }
 
-/// Heartbeats are sent at 80 % of the lease.
-fn beat_after(lease: Duration) -> Duration {
-    lease.mul_f64(0.8)
-}
+/// The part of the lease after which a heartbeat is sent, unless the worker says otherwise.
+const BEAT_AT: f64 = 0.8;
 
 /// All tasks held by a runner.
 #[derive(Debug)]
@@ -245,6 +247,11 @@ impl Register {
             check_every,
             nudge,
         }
+    }
+
+    /// A sender that makes the keeper look at all tasks.
+    pub(crate) fn nudge(&self) -> Sender<()> {
+        self.nudge.clone()
     }
 
     fn tasks(&self) -> MutexGuard<'_, Tasks> {
@@ -395,7 +402,7 @@ fn hand_out(held: Arc<Held>, now: Instant, check_every: Duration, errands: &Send
     if beat {
         room &= !matches!(errands.try_send(Errand::Beat(Arc::clone(&held))), Err(TrySendError::Full(_)));
         // Until the helper has sent it, it is not due again.
-        held.state().next_beat = held.lease.map(|lease| now + beat_after(lease)).filter(|_| room).or(Some(now));
+        held.state().next_beat = if room { held.beat_every.map(|interval| now + interval) } else { Some(now) };
     } else if !held.is_wanted() {
         held.state().next_beat = None;
     }
@@ -418,13 +425,12 @@ fn beat(client: &Client, held: &Held) {
     extension.extend_lease = true;
     let begun = Instant::now();
     let outcome = client.tasks().update(&extension);
-    let lease = held.lease.unwrap_or(Duration::from_secs(3600));
     let doubtful = outcome.as_ref().is_err_and(|e| e.is_ambiguous());
-    let next = match verdict(&outcome) {
+    let pause = match verdict(&outcome) {
         Verdict::Settled => {
             held.metrics.heartbeat();
-            held.state().lease_until = held.full_lease.map(|lease| begun + lease);
-            beat_after(lease)
+            held.state().lease_until = held.lease.map(|lease| begun + lease);
+            held.beat_every
         }
         gone_or_failed => {
             held.metrics.heartbeat_failed();
@@ -432,10 +438,10 @@ fn beat(client: &Client, held: &Held) {
                 held.cancel();
             }
             // Several tries fit into what is left of the lease.
-            (lease / 20).clamp(Duration::from_millis(100), Duration::from_secs(15))
+            held.beat_every.map(|every| (every / 16).clamp(Duration::from_millis(100), Duration::from_secs(15)))
         }
     };
-    held.end_beat(Instant::now() + next, doubtful);
+    held.end_beat(pause.map(|pause| Instant::now() + pause), doubtful);
 }
 
 fn check(client: &Client, held: &Held) {

@@ -22,7 +22,7 @@ use crate::{
         update::{Report, small_body},
     },
     task::{TaskResult, TaskResultStatus},
-    worker::{Handler, PolledTask, Signals, TaskContext, Unreadable, shorten},
+    worker::{Handler, Heartbeats, PolledTask, Signals, TaskContext, Unreadable, shorten},
 };
 
 /// The first hold of a poll of an empty queue; it doubles up to the worker's poll timeout.
@@ -52,7 +52,7 @@ pub(crate) struct Polling {
     pub(crate) domain: Option<String>,
     pub(crate) worker_id: String,
     pub(crate) hold: Duration,
-    pub(crate) heartbeats: bool,
+    pub(crate) heartbeats: Heartbeats,
     /// In a pool of its own a worker holds a slot while the server holds its poll; in a shared one that would keep the
     /// slot from busier workers.
     pub(crate) dedicated: bool,
@@ -333,7 +333,11 @@ impl Polling {
                     continue;
                 }
             };
-            let signals = Arc::new(Signals { stopping: Arc::clone(&self.stopping), ..Signals::default() });
+            let signals = Arc::new(Signals {
+                stopping: Arc::clone(&self.stopping),
+                wake_keeper: Some(self.register.nudge()),
+                ..Signals::default()
+            });
             let held = Arc::new(Held::new(&task, self.heartbeats, self.metrics.clone(), Arc::clone(&signals)));
             if !self.register.admit(Arc::clone(&held)) {
                 log::warn!(
