@@ -396,7 +396,7 @@ const CALLBACKS: &[Step] = &[
     POLL,
     step(
         "POST /tasks",
-        r#"{"workflowInstanceId":"{wf}","taskId":"{task}","status":"IN_PROGRESS","callbackAfterSeconds":1,"workerId":"w","outputData":{"at":1}}"#,
+        r#"{"workflowInstanceId":"{wf}","taskId":"{task}","status":"IN_PROGRESS","callbackAfterSeconds":2,"workerId":"w","outputData":{"at":1}}"#,
     ),
     step("GET /tasks/{task}", ""),
     step("GET /tasks/poll/{P}t", ""),
@@ -409,16 +409,16 @@ const CALLBACKS: &[Step] = &[
 ];
 
 const LEASE: &[Step] = &[
-    step("POST /metadata/taskdefs", r#"[{"name":"{P}t","responseTimeoutSeconds":2,"retryCount":0}]"#),
+    step("POST /metadata/taskdefs", r#"[{"name":"{P}t","responseTimeoutSeconds":3,"retryCount":0}]"#),
     ONE_TASK,
     START,
     POLL,
-    waits("GET /tasks/poll/batch/{P}t?timeout=1200", 1200),
+    waits("GET /tasks/poll/batch/{P}t?timeout=1800", 1800),
     step(
         "POST /tasks",
         r#"{"workflowInstanceId":"any","taskId":"{task}","status":"COMPLETED","workerId":"x","extendLease":true}"#,
     ),
-    waits("GET /tasks/poll/batch/{P}t?timeout=1200", 1200),
+    waits("GET /tasks/poll/batch/{P}t?timeout=1800", 1800),
     step("PUT /workflow/decide/{wf}", ""),
     step("GET /tasks/{task}", ""),
     step("POST /tasks/update-v2", r#"{"workflowInstanceId":"{wf}","taskId":"{task}","extendLease":true}"#),
@@ -444,7 +444,7 @@ const RESPONSE_TIMEOUT: &[Step] = &[
 const TASK_TIMEOUT: &[Step] = &[
     step(
         "POST /metadata/taskdefs",
-        r#"[{"name":"{P}t","responseTimeoutSeconds":1,"timeoutSeconds":1,"retryCount":1,"retryDelaySeconds":0,"timeoutPolicy":"RETRY"}]"#,
+        r#"[{"name":"{P}t","responseTimeoutSeconds":2,"timeoutSeconds":2,"retryCount":1,"retryDelaySeconds":0,"timeoutPolicy":"RETRY"}]"#,
     ),
     ONE_TASK,
     START,
@@ -647,7 +647,7 @@ const PRIORITIES: &[Step] = &[
 const START_DELAY: &[Step] = &[
     step(
         "POST /metadata/workflow",
-        r#"{"name":"{P}w","tasks":[{"name":"{P}t","taskReferenceName":"a","startDelay":1}]}"#,
+        r#"{"name":"{P}w","tasks":[{"name":"{P}t","taskReferenceName":"a","startDelay":2}]}"#,
     ),
     START,
     step("GET /tasks/poll/{P}t", ""),
