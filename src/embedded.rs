@@ -10,7 +10,7 @@
 //! - Tasks: poll, batch poll with long polls, update, update-v2, update by reference name (also `/sync`), lease extension,
 //!   logs, get, queue sizes, poll data.
 //! - Linear workflows of SIMPLE tasks with `${…}` references, retries, callbacks, timeouts with their policies, optional
-//!   and permissive tasks, concurrency limits, priorities, domains, start delays.
+//!   and permissive tasks, concurrency limits, priorities, domains, start delays, failure workflows.
 //!
 //! What the real server has beyond that is answered with status 501 and a message that names it; a definition with other
 //! kinds of tasks is refused in the same way.
@@ -24,6 +24,7 @@
 //! - Messages about malformed JSON have other words after `JSON parse error: `.
 //! - Rate limits and payload limits are not enforced (the SQL stores of the real server don't enforce rate limits either).
 //! - `/tasks/queue/all` lists the queues of tasks only.
+//! - A connection is kept open for any time and any number of requests; the real server closes it after 100 of them.
 
 mod connection;
 mod engine;

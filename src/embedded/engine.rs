@@ -4,6 +4,7 @@
 mod check;
 mod decide;
 mod definition;
+mod ending;
 mod expression;
 mod metadata;
 mod queue;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    json::{JsonMap, RawJson},
+    json::RawJson,
     task::{Task, TaskStatus},
     workflow::{StartWorkflowRequest, Workflow, WorkflowStatus},
 };
@@ -14,19 +14,13 @@ use crate::{
 use super::{
     Answer, Engine, Millis, Refusal, Violation,
     definition::{always_written, overlaid},
+    ending::Ending,
     expression::resolve_map,
     record::{TaskRecord, WorkflowRecord, WorkflowScope, is_successful},
 };
 
 /// How long ago a worker may have polled a domain to count as active.
 const ACTIVE_WITHIN: Millis = 10_000;
-
-/// Why a workflow ends otherwise than completed.
-#[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) status: WorkflowStatus,
-    pub(super) reason: String,
-}
 
 /// What an evaluation found.
 #[derive(Debug, Default)]
@@ -88,7 +82,7 @@ impl Engine {
         match self.evaluate(workflow_id, now) {
             Ok(Some(outcome)) => self.apply(workflow_id, outcome, now),
             Ok(None) => {}
-            Err(ending) => self.end(workflow_id, ending.status, Some(ending.reason), &[], now),
+            Err(ending) => self.fail(workflow_id, ending, &[], now),
         }
         self.rearm(workflow_id);
     }
@@ -142,7 +136,10 @@ impl Engine {
                 // The last task stays as it was reported: what the evaluation thinks of it is not stored. A failed task
                 // that is forgiven does not count as failed all the same.
                 None => self.end(workflow_id, WorkflowStatus::Completed, None, &outcome.forgiven, now),
-                Some(reason) => self.end(workflow_id, WorkflowStatus::Failed, Some(reason), &outcome.forgiven, now),
+                Some(reason) => {
+                    let ending = Ending { status: WorkflowStatus::Failed, reason, task_id: None };
+                    self.fail(workflow_id, ending, &outcome.forgiven, now);
+                }
             };
         }
         for task_id in &outcome.passed {
@@ -294,65 +291,6 @@ impl Engine {
         self.enqueue(&workflow_id, record, Millis::from(delay) * 1000 + jitter, now);
     }
 
-    /// Ends a workflow: computes its output, cancels what is under way and empties the queues of it.
-    fn end(
-        &mut self,
-        workflow_id: &str,
-        status: WorkflowStatus,
-        reason: Option<String>,
-        forgiven: &[String],
-        now: Millis,
-    ) {
-        let output = self.output_of(workflow_id);
-        let Some(record) = self.workflows.get_mut(workflow_id) else { return };
-        if let Some(running) = self.running.get_mut(record.plan.name()) {
-            running.remove(&record.number);
-        }
-        record.workflow.output = output;
-        record.workflow.status = status;
-        record.workflow.reason_for_incompletion = reason;
-        record.workflow.end_time = now;
-        record.workflow.update_time = now;
-        record.pending.clear();
-        for task_id in record.task_ids.clone() {
-            let Some(task) = self.tasks.get(&task_id) else { continue };
-            if !task.is_terminal() {
-                self.queues.remove(&task_id);
-                self.set_status(&task_id, TaskStatus::Canceled, now);
-            }
-            let Some(task) = self.tasks.get_mut(&task_id) else { continue };
-            if task.task.end_time == 0 {
-                task.task.end_time = now;
-            }
-            let has_failed = matches!(task.task.status, TaskStatus::Failed | TaskStatus::FailedWithTerminalError);
-            if !has_failed || forgiven.contains(&task_id) {
-                continue;
-            }
-            let Some(record) = self.workflows.get_mut(workflow_id) else { return };
-            let names = [
-                (&mut record.workflow.failed_reference_task_names, &task.task.reference_task_name),
-                (&mut record.workflow.failed_task_names, &task.task.task_def_name),
-            ];
-            for (names, name) in names {
-                if !names.contains(name) {
-                    names.push(name.clone());
-                }
-            }
-        }
-    }
-
-    /// The output by the definition, or else the output of the last task.
-    fn output_of(&self, workflow_id: &str) -> RawJson {
-        let Some(record) = self.workflows.get(workflow_id) else { return RawJson::default() };
-        let Some(last) = record.task_ids.last().and_then(|id| self.tasks.get(id)) else { return RawJson::default() };
-        let parameters = &record.plan.definition.output_parameters;
-        if parameters.is_empty() {
-            return last.task.output_data.clone();
-        }
-        let scope = WorkflowScope { workflow: record, tasks: &self.tasks, task_id: None };
-        RawJson::new(&resolve_map(parameters, &JsonMap::new(), &scope)).unwrap_or_default()
-    }
-
     pub(super) fn terminate(
         &mut self,
         workflow_id: &str,
@@ -434,7 +372,7 @@ fn may_retry(record: &TaskRecord, now: Millis) -> Result<bool, Ending> {
             TaskStatus::TimedOut => WorkflowStatus::TimedOut,
             _ => WorkflowStatus::Failed,
         };
-        Ending { status, reason }
+        Ending { status, reason, task_id: Some(task.task_id.clone()) }
     };
     let is_retriable = matches!(task.status, TaskStatus::Failed | TaskStatus::TimedOut);
     if !is_retriable || node.n_retries() <= task.retry_count {

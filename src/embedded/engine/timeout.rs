@@ -8,7 +8,7 @@ use crate::{
 
 use super::{
     Engine, Millis,
-    decide::Ending,
+    ending::Ending,
     record::{TaskRecord, WorkflowRecord},
 };
 
@@ -51,7 +51,7 @@ impl Engine {
                     "Workflow timed out after {elapsed} seconds. Timeout configured as {seconds} seconds. Timeout \
                      policy configured to TIME_OUT_WF"
                 );
-                Err(Ending { status: WorkflowStatus::TimedOut, reason })
+                Err(Ending { status: WorkflowStatus::TimedOut, reason, task_id: None })
             }
             _ => Ok(()),
         }
@@ -74,7 +74,10 @@ impl Engine {
                 self.time_out(task_id, reason.clone(), now);
                 return match policy {
                     TimeoutPolicy::Retry => Ok(()),
-                    _ => Err(Ending { status: WorkflowStatus::TimedOut, reason }),
+                    _ => {
+                        let task_id = Some(task_id.to_owned());
+                        Err(Ending { status: WorkflowStatus::TimedOut, reason, task_id })
+                    }
                 };
             }
         }
