@@ -4,6 +4,8 @@
 //! `cargo run --example quickstart --features embedded` needs no server. With `CONDUCTOR_SERVER_URL` set, the same program
 //! runs on that server.
 
+#![allow(clippy::print_stdout)]
+
 use std::{error::Error, time::Duration};
 
 use conductor_sync::{

@@ -218,7 +218,6 @@ impl Metrics {
     }
 
     /// The handles of a task type. To be asked for once per worker, since it takes a lock.
-    #[allow(dead_code, reason = "the runner is its user")]
     pub(crate) fn task(&self, task_type: &str) -> TaskMetrics {
         self.recorder.task(task_type)
     }
@@ -237,7 +236,6 @@ impl Metrics {
     }
 
     /// A panic that ended in a thread of this crate.
-    #[allow(dead_code, reason = "the runner is its user")]
     pub(crate) fn uncaught(&self, exception: &'static str) {
         self.recorder.uncaught(exception);
     }

@@ -243,7 +243,7 @@ struct Build {
 
 impl Build {
     fn new(runner: &TaskRunner) -> Result<Self> {
-        let (alarm, stop) = Alarm::new();
+        let (alarm, stop) = Alarm::new(runner.client.metrics().clone());
         let (nudge_in, nudge) = bounded(1);
         let register = Arc::new(Register::new(runner.check_every, nudge_in));
         let shared = runner.workers.iter().any(|w| w.n_dedicated_threads().is_none());
@@ -413,12 +413,13 @@ impl Build {
         handle.ended.push(ended);
         handle.waiting.push(assigned.clone());
         for _ in 0..n_threads {
+            let metrics = handle.metrics.clone();
             let (alarm, register, too_late) =
                 (Arc::clone(&self.alarm), Arc::clone(&self.register), Arc::clone(&self.too_late));
             let (assigned, finished, alive, name) =
                 (assigned.clone(), self.finished.0.clone(), alive.clone(), name.to_owned());
             pool.execute(move || {
-                alarm.guard(&name, || execute(&assigned, &finished, &register, &too_late));
+                alarm.guard(&name, || execute(&assigned, &finished, &register, &too_late, &metrics));
                 drop(alive);
             });
         }

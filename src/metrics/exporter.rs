@@ -258,7 +258,8 @@ fn talk_to(stream: &TcpStream, deadline: Instant, upstream: &Upstream) -> io::Re
     };
     let Some(answer) = refusal_text(refusal) else { return Ok(()) };
     write(stream, answer.as_bytes())?;
-    linger(stream)
+    // Whoever was slow has had its time.
+    if refusal == Refusal::TooSlow { Ok(()) } else { linger(stream) }
 }
 
 /// The answer to a request that goes no further, unless nobody is there to read it.
@@ -311,4 +312,109 @@ fn linger(mut stream: &TcpStream) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::MetricsServer;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    fn loopback() -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+    }
+
+    fn connect(server: &MetricsServer, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    fn get(server: &MetricsServer, path: &str) -> String {
+        let mut text = String::new();
+        connect(server, &format!("GET {path} HTTP/1.1\r\n\r\n")).read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// Metrics whose text is larger than what the sockets between two programs hold.
+    fn large() -> Metrics {
+        let metrics = Metrics::new();
+        for index in 0..1_000 {
+            metrics.task(&format!("type-{index}"));
+        }
+        metrics
+    }
+
+    #[test]
+    fn ready_says_why_not() {
+        let reasons = Arc::new(Mutex::new(vec!["no poll \"yet\"".to_owned()]));
+        let asked = Arc::clone(&reasons);
+        let server = Metrics::new().serve_with(loopback(), Arc::new(move || asked.lock().unwrap().clone())).unwrap();
+        let answer = get(&server, "/ready");
+        assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+        let body: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        assert_eq!(body, serde_json::json!({ "status": "DOWN", "reasons": ["no poll \"yet\""] }));
+        assert!(get(&server, "/health").starts_with("HTTP/1.1 200 "), "alive all the same");
+        reasons.lock().unwrap().clear();
+        let answer = get(&server, "/ready");
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("{\"status\":\"UP\"}"), "{answer}");
+    }
+
+    #[test]
+    fn a_panic_in_the_readiness_does_not_silence_the_metrics() {
+        let server = Metrics::new().serve_with(loopback(), Arc::new(|| panic!("of the test"))).unwrap();
+        assert!(get(&server, "/ready").contains("panicked"));
+        assert!(get(&server, "/metrics").starts_with("HTTP/1.1 200 "));
+    }
+
+    #[test]
+    fn a_large_text_comes_whole_and_with_its_length() {
+        let metrics = large();
+        let server = metrics.serve(loopback()).unwrap();
+        let answer = get(&server, "/metrics");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+        assert!(!head.contains("chunked"), "{head}");
+        assert!(body == metrics.render());
+    }
+
+    #[test]
+    fn a_reader_that_stops_in_the_middle_does_not_block_the_others() {
+        let server = large().serve(loopback()).unwrap();
+        let mut stalled = connect(&server, "GET /metrics HTTP/1.1\r\n\r\n");
+        stalled.read_exact(&mut [0; 1024]).unwrap();
+        let begun = Instant::now();
+        for _ in 0..3 {
+            assert!(get(&server, "/health").starts_with("HTTP/1.1 200 "));
+        }
+        assert!(begun.elapsed() < WRITE_DEADLINE / 2, "took {:?}", begun.elapsed());
+        let begun = Instant::now();
+        drop(server);
+        assert!(begun.elapsed() < WRITE_DEADLINE / 2, "the drop waited for the reader: {:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn a_client_that_is_slow_with_its_head_is_told_and_left() {
+        let server = Metrics::new().serve(loopback()).unwrap();
+        let begun = Instant::now();
+        let mut answer = String::new();
+        connect(&server, "GET /metr").read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        let took = begun.elapsed();
+        assert!(took >= HEAD_DEADLINE / 2 && took < HEAD_DEADLINE * 2, "took {took:?}");
+    }
+
+    #[test]
+    fn a_slow_readiness_is_waited_for() {
+        let (go, wait) = bounded::<()>(0);
+        let ready = move || if wait.recv_timeout(DEADLINE).is_ok() { Vec::new() } else { vec!["too late".to_owned()] };
+        let server = Metrics::new().serve_with(loopback(), Arc::new(ready)).unwrap();
+        let mut held = connect(&server, "GET /ready HTTP/1.1\r\n\r\n");
+        go.send_timeout((), DEADLINE).unwrap();
+        let mut answer = String::new();
+        held.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
 }

@@ -37,7 +37,6 @@ impl Recorder {
 #[derive(Clone, Debug)]
 pub(crate) struct TaskMetrics;
 
-#[allow(dead_code, reason = "the runner is their user")]
 impl TaskMetrics {
     pub(crate) fn polled(&self, _: Duration) {}
     pub(crate) fn poll_failed(&self, _: Duration, _: u16, _: &'static str) {}

@@ -16,8 +16,8 @@ use prometheus::{
 
 use super::MetricSet;
 
-/// Task types with series of their own, and as many pairs of a workflow and its version. Some 35 lines with 100 bytes each
-/// make 30 MB of text from 1,000 task types, which is the most that a scrape should meet.
+/// Task types with series of their own, and as many pairs of a workflow and its version. That many task types make 12 MB of
+/// text, rendered in a tenth of a second, which is the most that a scrape should meet.
 const MOST_TYPES: usize = 1_000;
 
 /// The label of all that is beyond [`MOST_TYPES`].
@@ -178,7 +178,6 @@ struct TaskSeries {
     undelivered: IntGauge,
 }
 
-#[allow(dead_code, reason = "the runner is their user")]
 impl TaskMetrics {
     fn new(families: &Arc<Families>, task_type: &str) -> Self {
         let all = families;
@@ -470,4 +469,306 @@ fn as_value(n_bytes: usize) -> f64 {
 /// The guard even after a panic elsewhere: each map is valid between any two statements.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Series that are neither a bucket nor a sum, by their text, with their values.
+    fn series(recorder: &Recorder) -> BTreeMap<String, f64> {
+        let text = recorder.render();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let values = lines.map(|line| line.rsplit_once(' ').unwrap());
+        let wanted = values.filter(|(name, _)| !name.contains("_bucket{") && !name.contains("_sum{"));
+        wanted.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
+    }
+
+    /// What `event` moves, one `series change` per entry, with `task` for the label of its task type.
+    fn moved(set: MetricSet, event: impl FnOnce(&Recorder, &TaskMetrics)) -> Vec<String> {
+        let recorder = Recorder::new(set);
+        let task = recorder.task("greet");
+        let before = series(&recorder);
+        event(&recorder, &task);
+        let after = series(&recorder);
+        assert!(before.keys().all(|name| after.contains_key(name)), "a series went away");
+        after
+            .into_iter()
+            .map(|(name, value)| (value - before.get(&name).copied().unwrap_or(0.0), name))
+            .filter(|(change, _)| *change != 0.0)
+            .map(|(change, name)| format!("{} {change:+}", name.replace("taskType=\"greet\"", "task")))
+            .collect()
+    }
+
+    const TOOK: Duration = Duration::from_millis(3);
+
+    type Event = fn(&TaskMetrics);
+
+    #[test]
+    fn each_event_of_a_task_type_moves_its_series_and_no_other() {
+        let cases: &[(&str, Event, &[&str])] = &[
+            (
+                "polled",
+                |task| task.polled(TOOK),
+                &[
+                    "task_poll_counter{task} +1",
+                    "task_poll_time_count{task} +1",
+                    "task_poll_time_seconds_count{status=\"SUCCESS\",task} +1",
+                    "task_poll_total{task} +1",
+                ],
+            ),
+            (
+                "poll_failed",
+                |task| task.poll_failed(TOOK, 503, "Server"),
+                &[
+                    "task_poll_counter{task} +1",
+                    "task_poll_error_total{exception=\"Server\",task} +1",
+                    "task_poll_error{includeRetries=\"false\",status=\"503\",task} +1",
+                    "task_poll_time_count{task} +1",
+                    "task_poll_time_seconds_count{status=\"FAILURE\",task} +1",
+                    "task_poll_total{task} +1",
+                ],
+            ),
+            ("poll_ambiguous", TaskMetrics::poll_ambiguous, &["task_poll_ambiguous_total{task} +1"]),
+            ("queue_full", TaskMetrics::queue_full, &["task_execution_queue_full_total{task} +1"]),
+            ("paused", TaskMetrics::paused, &["task_paused_total{task} +1"]),
+            (
+                "execution_started",
+                TaskMetrics::execution_started,
+                &["active_workers{task} +1", "task_execution_started_total{task} +1"],
+            ),
+            (
+                "executed",
+                |task| task.executed(TOOK),
+                &[
+                    "active_workers{task} -1",
+                    "task_execute_time_count{task} +1",
+                    "task_execute_time_seconds_count{status=\"SUCCESS\",task} +1",
+                ],
+            ),
+            (
+                "execution_failed",
+                |task| task.execution_failed(TOOK, "Panic"),
+                &[
+                    "active_workers{task} -1",
+                    "task_execute_error_total{exception=\"Panic\",task} +1",
+                    "task_execute_error{task} +1",
+                    "task_execute_time_count{task} +1",
+                    "task_execute_time_seconds_count{status=\"FAILURE\",task} +1",
+                ],
+            ),
+            (
+                "result_size",
+                |task| task.result_size(2_000),
+                &["task_result_size_bytes_count{task} +1", "task_result_size_count{task} +1"],
+            ),
+            ("updated", |task| task.updated(TOOK), &["task_update_time_seconds_count{status=\"SUCCESS\",task} +1"]),
+            (
+                "update_failed",
+                |task| task.update_failed(TOOK, "Connect"),
+                &[
+                    "task_update_error_total{exception=\"Connect\",task} +1",
+                    "task_update_error{task} +1",
+                    "task_update_time_seconds_count{status=\"FAILURE\",task} +1",
+                ],
+            ),
+            ("heartbeat", TaskMetrics::heartbeat, &["task_heartbeat_total{status=\"SUCCESS\",task} +1"]),
+            ("heartbeat_failed", TaskMetrics::heartbeat_failed, &["task_heartbeat_total{status=\"FAILURE\",task} +1"]),
+            ("given_back", TaskMetrics::given_back, &["task_given_back_total{task} +1"]),
+            ("unwanted", TaskMetrics::unwanted, &["task_unwanted_total{task} +1"]),
+            ("set_aside", TaskMetrics::set_aside, &["task_set_aside_total{task} +1"]),
+            ("cancelled", TaskMetrics::cancelled, &["task_cancelled_total{task} +1"]),
+            ("late", TaskMetrics::late, &["task_late_total{task} +1"]),
+            ("undelivered_changed", |task| task.undelivered_changed(-2), &["task_results_undelivered{task} -2"]),
+        ];
+        for (name, event, expected) in cases {
+            assert_eq!(moved(MetricSet::Both, |_, task| event(task)), *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn each_event_of_a_client_moves_its_series_and_no_other() {
+        type Event = fn(&Recorder);
+        let cases: &[(Event, &str)] = &[
+            (
+                |all| all.http_request("GET", "/tasks/{taskId}", 404, TOOK),
+                "http_api_client_request_seconds_count{method=\"GET\",status=\"404\",uri=\"/tasks/{taskId}\"} +1",
+            ),
+            (
+                |all| all.workflow_start_error("order", "Rejected"),
+                "workflow_start_error_total{exception=\"Rejected\",workflowType=\"order\"} +1",
+            ),
+            (
+                |all| all.workflow_input_size("order", Some(7), 10),
+                "workflow_input_size_bytes_count{version=\"7\",workflowType=\"order\"} +1",
+            ),
+            (
+                |all| all.workflow_input_size("order", None, 10),
+                "workflow_input_size_bytes_count{version=\"\",workflowType=\"order\"} +1",
+            ),
+            (|all| all.uncaught("Panic"), "thread_uncaught_exceptions_total{exception=\"Panic\"} +1"),
+        ];
+        for (event, expected) in cases {
+            assert_eq!(moved(MetricSet::Both, |all, _| event(all)), [*expected]);
+        }
+    }
+
+    #[test]
+    fn times_are_in_seconds_and_sizes_in_bytes_and_the_buckets_are_those_of_the_other_sdks() {
+        let recorder = Recorder::new(MetricSet::Both);
+        let task = recorder.task("greet");
+        task.polled(TOOK);
+        task.result_size(2_000);
+        let text = recorder.render();
+        for line in [
+            "# TYPE task_poll_time histogram",
+            "task_poll_time_bucket{taskType=\"greet\",le=\"0.001\"} 0",
+            "task_poll_time_bucket{taskType=\"greet\",le=\"0.005\"} 1",
+            "task_poll_time_bucket{taskType=\"greet\",le=\"10\"} 1",
+            "task_poll_time_sum{taskType=\"greet\"} 0.003",
+            "task_result_size_bucket{taskType=\"greet\",le=\"1000\"} 0",
+            "task_result_size_bucket{taskType=\"greet\",le=\"10000\"} 1",
+            "task_result_size_sum{taskType=\"greet\"} 2000",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        for (name, n_buckets) in [
+            ("task_poll_time", 13),
+            ("task_poll_time_seconds", 26),
+            ("task_execute_time", 13),
+            ("task_execute_time_seconds", 26),
+            ("task_update_time_seconds", 26),
+            ("task_result_size", 7),
+            ("task_result_size_bytes", 7),
+        ] {
+            let found = text.lines().filter(|line| line.starts_with(&format!("{name}_bucket{{"))).count();
+            assert_eq!(found, n_buckets, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_time_and_size_says_its_unit_in_its_help() {
+        let recorder = Recorder::new(MetricSet::Both);
+        recorder.task("greet");
+        recorder.http_request("GET", "/", 200, TOOK);
+        recorder.workflow_input_size("order", None, 1);
+        let text = recorder.render();
+        for family in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
+            let (name, help) = family.split_once(' ').unwrap();
+            let unit = if name.contains("_time") || name.ends_with("_seconds") {
+                "Seconds"
+            } else if name.contains("_size") {
+                "Bytes"
+            } else {
+                ""
+            };
+            assert!(help.starts_with(unit), "{family}");
+        }
+    }
+
+    #[test]
+    fn a_set_hands_out_its_names_only() {
+        let names = |set| {
+            let recorder = Recorder::new(set);
+            let task = recorder.task("greet");
+            task.poll_failed(TOOK, 0, "Connect");
+            task.execution_failed(TOOK, "Panic");
+            task.update_failed(TOOK, "Connect");
+            recorder.http_request("GET", "/", 200, TOOK);
+            recorder.workflow_start_error("order", "Rejected");
+            recorder.workflow_input_size("order", None, 1);
+            recorder.uncaught("Panic");
+            let text = recorder.render();
+            let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+            types.map(|line| line.split(' ').next().unwrap().to_owned()).collect::<BTreeSet<_>>()
+        };
+        let (guide, canonical, both) = (names(MetricSet::Guide), names(MetricSet::Canonical), names(MetricSet::Both));
+        let of_the_guide = [
+            "task_execute_error",
+            "task_execute_time",
+            "task_poll_counter",
+            "task_poll_error",
+            "task_poll_time",
+            "task_result_size",
+            "task_update_error",
+        ];
+        assert_eq!(guide.iter().collect::<Vec<_>>(), of_the_guide);
+        assert_eq!(canonical.len(), 24);
+        assert!(guide.is_disjoint(&canonical));
+        assert_eq!(both, guide.union(&canonical).cloned().collect());
+    }
+
+    #[test]
+    fn task_types_beyond_a_thousand_share_one_label() {
+        let recorder = Recorder::new(MetricSet::Guide);
+        for index in 0..MOST_TYPES {
+            recorder.task(&format!("type-{index}")).polled(TOOK);
+        }
+        recorder.task("late-comer").polled(TOOK);
+        recorder.task("another").polled(TOOK);
+        recorder.task("type-7").polled(TOOK);
+        let series = series(&recorder);
+        assert_eq!(series["task_poll_counter{taskType=\"other\"}"], 2.0);
+        assert_eq!(series["task_poll_counter{taskType=\"type-7\"}"], 2.0);
+        let n_types = series.keys().filter(|name| name.starts_with("task_poll_counter")).count();
+        assert_eq!(n_types, MOST_TYPES + 1);
+    }
+
+    #[test]
+    fn workflows_beyond_a_thousand_share_one_label() {
+        let recorder = Recorder::new(MetricSet::Canonical);
+        for version in 0..1_002 {
+            recorder.workflow_input_size("order", Some(version), 1);
+        }
+        let series = series(&recorder);
+        assert_eq!(series["workflow_input_size_bytes_count{version=\"\",workflowType=\"other\"}"], 2.0);
+        assert_eq!(series.len(), MOST_TYPES + 1);
+    }
+
+    #[test]
+    fn the_summary_has_a_line_per_task_type_in_every_set() {
+        for set in [MetricSet::Guide, MetricSet::Canonical, MetricSet::Both] {
+            let recorder = Recorder::new(set);
+            let task = recorder.task("pay");
+            task.polled(TOOK);
+            task.poll_failed(TOOK, 0, "Connect");
+            task.execution_started();
+            task.executed(TOOK);
+            task.execution_failed(TOOK, "Panic");
+            task.updated(TOOK);
+            task.update_failed(TOOK, "Connect");
+            recorder.task("greet");
+            let expected = "greet: 0 polls, 0 executed, 0 failed, 0 updates\n\
+                            pay: 2 polls, 1 executed, 1 failed, 1 updates\n";
+            assert_eq!(recorder.summary(), expected);
+        }
+    }
+
+    #[test]
+    fn clones_share_their_numbers_and_registries_do_not() {
+        let (recorder, stranger) = (Recorder::new(MetricSet::Both), Recorder::new(MetricSet::Both));
+        recorder.clone().task("greet").polled(TOOK);
+        recorder.task("greet").polled(TOOK);
+        assert!(recorder.summary().contains("2 polls"));
+        assert_eq!(stranger.render(), "");
+    }
+
+    #[test]
+    fn threads_that_record_at_the_same_time_lose_nothing() {
+        let recorder = Recorder::new(MetricSet::Both);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let task = recorder.task("greet");
+                    for _ in 0..1_000 {
+                        task.polled(TOOK);
+                        recorder.http_request("GET", "/", 200, TOOK);
+                    }
+                });
+            }
+        });
+        let series = series(&recorder);
+        assert_eq!(series["task_poll_time_count{taskType=\"greet\"}"], 4_000.0);
+        assert_eq!(series["http_api_client_request_seconds_count{method=\"GET\",status=\"200\",uri=\"/\"}"], 4_000.0);
+    }
 }

@@ -83,7 +83,8 @@ struct Connection {
     stop: Option<Sender<()>>,
     answering: Option<JoinHandle<()>>,
     /// Goes last: tiny_http ends by connecting to the path in it.
-    _folder: Option<Folder>,
+    #[allow(dead_code, reason = "it is there to be dropped")]
+    folder: Option<Folder>,
 }
 
 trait Stream: Read + Write + Send {}
@@ -97,7 +98,7 @@ impl Connection {
         let (stop, stopped) = bounded(0);
         // From here on dropping it ends what has been started.
         let mut connection =
-            Self { stream: None, server: Some(Arc::new(server)), stop: Some(stop), answering: None, _folder: folder };
+            Self { stream: None, server: Some(Arc::new(server)), stop: Some(stop), answering: None, folder };
         let (metrics, ready) = (metrics.clone(), Arc::clone(ready));
         let server = connection.server.clone();
         let answering = thread::Builder::new().name("metrics:answer".to_owned());
@@ -177,6 +178,7 @@ fn listen() -> io::Result<(Listener, Option<Folder>)> {
 type Connect = Box<dyn FnOnce() -> io::Result<Box<dyn Stream>>>;
 
 /// How to connect to `listener`, to be asked for before tiny_http takes it.
+#[cfg_attr(not(unix), allow(unused_variables, reason = "only Unix sockets have a folder"))]
 fn connector(listener: &Listener, folder: Option<&Folder>) -> io::Result<Connect> {
     #[cfg(unix)]
     if let Some(socket) = folder.map(Folder::socket) {
@@ -232,6 +234,7 @@ impl Drop for Folder {
 }
 
 #[cfg(not(unix))]
+#[allow(dead_code, reason = "only Unix sockets have a folder")]
 struct Folder;
 
 fn answer_requests(server: &Server, metrics: &Metrics, ready: &Readiness, stopped: &Receiver<()>) {
@@ -272,4 +275,53 @@ fn readiness(ready: &Readiness) -> (u16, &'static str, String) {
     }
     let body = serde_json::json!({ "status": "DOWN", "reasons": reasons });
     (503, "application/json", body.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEALTH: Request = Request { method: "GET", path: "/health" };
+
+    fn upstream() -> Upstream {
+        Upstream::start(Metrics::new(), Arc::new(Vec::new)).unwrap()
+    }
+
+    #[test]
+    fn one_connection_carries_many_requests() {
+        let upstream = upstream();
+        for _ in 0..100 {
+            let answer = String::from_utf8(upstream.answer(HEALTH).unwrap()).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            assert!(answer.ends_with("Connection: close\r\n\r\n{\"status\":\"UP\"}"), "{answer}");
+            let head = String::from_utf8(upstream.answer(Request { method: "HEAD", ..HEALTH }).unwrap()).unwrap();
+            assert!(head.contains("Content-Length: 15\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+        }
+    }
+
+    #[test]
+    fn a_broken_connection_is_made_anew() {
+        let upstream = upstream();
+        for _ in 0..3 {
+            let mut held = upstream.take.recv_timeout(TIMEOUT).unwrap();
+            held.as_mut().unwrap().stream = None;
+            upstream.put.send(held).unwrap();
+            assert!(upstream.answer(HEALTH).is_ok());
+        }
+        upstream.take.recv_timeout(TIMEOUT).unwrap();
+        upstream.put.send(None).unwrap();
+        assert!(upstream.answer(HEALTH).is_ok(), "after a time without any");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_folder_of_the_socket_is_for_this_user_only_and_goes_at_the_end() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let connection = Connection::open(&Metrics::new(), &(Arc::new(Vec::new) as Readiness)).unwrap();
+        let path = connection.folder.as_ref().unwrap().0.clone();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        drop(connection);
+        assert!(!path.exists());
+    }
 }

@@ -13,6 +13,8 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::metrics::Metrics;
+
 /// Tells every thread of a runner to stop, once: its receivers see the channel close.
 #[derive(Debug)]
 pub(crate) struct Alarm {
@@ -20,12 +22,13 @@ pub(crate) struct Alarm {
     stop: Mutex<Option<Sender<()>>>,
     /// What a thread of ours panicked with, to be raised again where the runner is stopped.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
+    metrics: Metrics,
 }
 
 impl Alarm {
-    pub(crate) fn new() -> (Arc<Self>, Receiver<()>) {
+    pub(crate) fn new(metrics: Metrics) -> (Arc<Self>, Receiver<()>) {
         let (sender, receiver) = bounded(0);
-        (Arc::new(Self { stop: Mutex::new(Some(sender)), panic: Mutex::new(None) }), receiver)
+        (Arc::new(Self { stop: Mutex::new(Some(sender)), panic: Mutex::new(None), metrics }), receiver)
     }
 
     pub(crate) fn stop(&self) {
@@ -39,6 +42,7 @@ impl Alarm {
     /// Runs a thread's work; a panic in it stops the runner.
     pub(crate) fn guard(&self, name: &str, work: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+            self.metrics.uncaught("RunnerPanic");
             log::error!("thread {name} of the runner panicked: the runner stops");
             self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
             self.stop();

@@ -10,6 +10,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::{
+    metrics::Metrics,
     runner::{
         keep::{Held, Register},
         slot::Slot,
@@ -42,6 +43,7 @@ pub(crate) fn execute(
     finished: &Sender<Report>,
     register: &Register,
     too_late: &OnceLock<Instant>,
+    metrics: &Metrics,
 ) {
     for task in assigned {
         if task.held.lease_is_over(Instant::now()) {
@@ -51,7 +53,8 @@ pub(crate) fn execute(
             continue;
         }
         let late = too_late.get().is_some_and(|end| Instant::now() >= *end);
-        let report = if late { Report::give_back(&task.context, Arc::clone(&task.held)) } else { run(&task, register) };
+        let report =
+            if late { Report::give_back(&task.context, Arc::clone(&task.held)) } else { run(&task, register, metrics) };
         // The updaters outlive the pool, so this fails only when one of them has panicked and the runner is ending.
         if finished.send(report).is_err() {
             log::error!("a result is lost since the updaters have ended task_id={}", task.context.task_id());
@@ -60,7 +63,7 @@ pub(crate) fn execute(
     }
 }
 
-fn run(task: &Assigned, register: &Register) -> Report {
+fn run(task: &Assigned, register: &Register, metrics: &Metrics) -> Report {
     let Assigned { context, held, handler, .. } = task;
     held.set_running();
     held.metrics.execution_started();
@@ -74,7 +77,8 @@ fn run(task: &Assigned, register: &Register) -> Report {
             ),
             "InvalidInput",
         ),
-        None => catch_unwind(AssertUnwindSafe(|| handler(context))).unwrap_or_else(|panic| panicked(context, panic)),
+        None => catch_unwind(AssertUnwindSafe(|| handler(context)))
+            .unwrap_or_else(|panic| panicked(context, panic, metrics)),
     };
     let elapsed = begun.elapsed();
     let (outcome, body) = encode(context, outcome);
@@ -137,7 +141,8 @@ fn depth(text: &str) -> usize {
 }
 
 /// The report of a handler that panicked. Dropping the payload may panic too, and then it is left alone.
-fn panicked(context: &TaskContext, panic: Box<dyn Any + Send>) -> Outcome {
+fn panicked(context: &TaskContext, panic: Box<dyn Any + Send>, metrics: &Metrics) -> Outcome {
+    metrics.uncaught("HandlerPanic");
     let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (_, Some(text)) => text.clone(),
