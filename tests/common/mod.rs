@@ -591,7 +591,8 @@ pub(crate) fn quiet_handlers() {
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if !thread::current().name().is_some_and(|name| name.starts_with("work")) {
+            let meant = ["work", "update:"];
+            if !thread::current().name().is_some_and(|name| meant.iter().any(|m| name.starts_with(m))) {
                 before(info);
             }
         }));
