@@ -329,14 +329,18 @@ pub(crate) struct Unreadable {
     pub(crate) ids: Option<(String, String)>,
 }
 
+impl Unreadable {
+    pub(crate) fn new(text: &RawValue, reason: impl Into<String>) -> Self {
+        let ids = serde_json::from_str::<TaskIds>(text.get()).ok();
+        let ids = ids.filter(|ids| !ids.task_id.is_empty() && !ids.workflow_instance_id.is_empty());
+        Self { reason: reason.into(), ids: ids.map(|ids| (ids.workflow_instance_id, ids.task_id)) }
+    }
+}
+
 impl PolledTask {
     /// Reads one element of a poll's answer.
     pub(crate) fn read(text: &RawValue) -> Result<Self, Unreadable> {
-        let envelope: Envelope = serde_json::from_str(text.get()).map_err(|e| {
-            let ids = serde_json::from_str::<TaskIds>(text.get()).ok();
-            let ids = ids.filter(|ids| !ids.task_id.is_empty() && !ids.workflow_instance_id.is_empty());
-            Unreadable { reason: e.to_string(), ids: ids.map(|ids| (ids.workflow_instance_id, ids.task_id)) }
-        })?;
+        let envelope: Envelope = serde_json::from_str(text.get()).map_err(|e| Unreadable::new(text, e.to_string()))?;
         let lost = |what: &str| Unreadable { reason: format!("it has no {what}"), ids: None };
         let given = |id: Option<String>| id.filter(|id| !id.is_empty());
         let seconds =

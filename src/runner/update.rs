@@ -411,7 +411,7 @@ pub(crate) struct Updater {
 }
 
 impl Updater {
-    /// Delivers until both channels have closed. Calls for another updater when there is more to do than it can.
+    /// Delivers until both channels have closed.
     pub(crate) fn run(&self, crew: &Arc<Crew>) {
         let mut place = None;
         loop {
@@ -421,11 +421,8 @@ impl Updater {
             if report.place.is_none() {
                 report.place = place.take();
             }
-            if !self.finished.is_empty() || !self.due.is_empty() {
-                crew.call();
-            }
             let settled_before = self.delivery.n_settled.load(Ordering::Relaxed);
-            match self.delivery.offer(report) {
+            match crew.busy(|| self.delivery.offer(report)) {
                 // Nobody reads only when the runner is over, and then the report is listed as undelivered.
                 Some((report, pause)) => drop(self.retries.send(Retry::At(Instant::now() + pause, Box::new(report)))),
                 None => {

@@ -21,6 +21,7 @@ use std::{
 
 use conductor_sync::{Client, Config, RunnerHandle, TaskRunner, Worker};
 use crossbeam_channel::{Receiver, Sender, bounded};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// How long anything may take that should happen. Far more than it does take: the machine may be busy.
@@ -113,6 +114,8 @@ pub(crate) enum Answer {
     Bytes(Vec<u8>),
     /// These bytes, and then the end of the connection.
     BytesAndEnd(Vec<u8>),
+    /// One of these bytes now and then, for longer than anybody should wait.
+    Drip(Vec<u8>),
     /// The connection is reset.
     Reset,
     /// The connection is closed in order.
@@ -135,6 +138,14 @@ impl Answer {
 
     pub(crate) fn status(status: u16, kind: &str, body: impl AsRef<[u8]>) -> Self {
         Self::with_headers(status, kind, "", body.as_ref())
+    }
+
+    /// The bytes of an answer.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::Bytes(bytes) | Self::BytesAndEnd(bytes) | Self::Drip(bytes) => bytes,
+            Self::Reset | Self::Close | Self::Never => Vec::new(),
+        }
     }
 
     pub(crate) fn json(status: u16, body: &Value) -> Self {
@@ -391,6 +402,7 @@ fn serve(mut connection: TcpStream, shared: &Shared) {
         let (bytes, goes_on) = match answer {
             Answer::Bytes(bytes) => (bytes, true),
             Answer::BytesAndEnd(bytes) => (bytes, false),
+            Answer::Drip(bytes) => (drip(&mut connection, &bytes, shared), false),
             Answer::Reset | Answer::Close | Answer::Never => (Vec::new(), false),
         };
         if connection.write_all(&bytes).is_err() || !goes_on {
@@ -398,6 +410,28 @@ fn serve(mut connection: TcpStream, shared: &Shared) {
         }
     }
     forget(&connection, shared);
+}
+
+/// Sends a byte every tenth of a second, until the other side or the server has had enough; nothing is left to send then.
+fn drip(connection: &mut TcpStream, bytes: &[u8], shared: &Shared) -> Vec<u8> {
+    for byte in bytes {
+        if connection.write_all(&[*byte]).is_err() {
+            break;
+        }
+        let end = Instant::now() + Duration::from_millis(100);
+        let mut state = shared.state();
+        while !state.over && Instant::now() < end {
+            state = shared
+                .changed
+                .wait_timeout(state, end.saturating_duration_since(Instant::now()))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        if state.over {
+            break;
+        }
+    }
+    Vec::new()
 }
 
 /// Lets go of the clone of a connection that has ended, so that it is closed in fact.
@@ -468,9 +502,19 @@ fn call(target: &str, body: &[u8]) -> Call {
     if target != "POST /api/tasks" {
         return Call::Other;
     }
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let id = body["taskId"].as_str().unwrap_or_default().to_owned();
-    if body["extendLease"] == true { Call::Heartbeat(id) } else { Call::Update(id) }
+    // Other fields may hold what a `Value` can't.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Report {
+        task_id: String,
+        #[serde(default)]
+        extend_lease: bool,
+    }
+    match serde_json::from_slice(body) {
+        Ok(Report { task_id, extend_lease: true }) => Call::Heartbeat(task_id),
+        Ok(Report { task_id, .. }) => Call::Update(task_id),
+        Err(_) => Call::Other,
+    }
 }
 
 /// What a server answers that behaves.
@@ -496,7 +540,7 @@ fn hand_out(request: &Request, shared: &Shared) -> Vec<Value> {
     }
 }
 
-fn describe(requests: &[Request]) -> String {
+pub(crate) fn describe(requests: &[Request]) -> String {
     let Some(first) = requests.first() else { return "none".to_owned() };
     requests.iter().rev().take(60).rev().fold(String::new(), |mut text, r| {
         let body: String = String::from_utf8_lossy(&r.body).chars().take(200).collect();
@@ -548,11 +592,18 @@ pub(crate) fn start(server: &Server, worker: Worker) -> RunnerHandle {
     TaskRunner::new(&server.client()).worker(worker).threads(2).start().unwrap()
 }
 
-/// Stops a runner that has nothing left to do.
-pub(crate) fn stop_clean(handle: RunnerHandle) -> conductor_sync::StopReport {
+/// Stops a runner, which leaves nothing undone; says how many results were settled and how many tasks given back.
+pub(crate) fn stop_clean(handle: RunnerHandle) -> Settled {
     let report = handle.stop(PATIENCE);
     assert!(report.is_clean(), "{report:?}");
-    report
+    Settled { completed: report.completed, given_back: report.given_back }
+}
+
+/// See [`stop_clean`].
+#[derive(Debug, PartialEq)]
+pub(crate) struct Settled {
+    pub(crate) completed: u64,
+    pub(crate) given_back: u64,
 }
 
 /// What others wait at until it is opened.
