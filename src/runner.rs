@@ -347,10 +347,10 @@ impl Build {
     fn start_keepers(&self, client: &Client, over: &Receiver<()>, handle: &mut RunnerHandle) -> Result<()> {
         // Room for one errand of each task; what does not fit is due again at once.
         let (errands_in, errands) = bounded(self.n_threads_in_all.max(16));
-        let client = client.clone();
+        let (client, known) = (client.clone(), Arc::clone(&self.register));
         let most = self.n_threads_in_all.clamp(LEAST_CREW, MOST_KEEPERS);
         let (crew, ended) =
-            Crew::new("beat", most, Arc::clone(&self.alarm), move |crew| run_errands(&client, &errands, crew));
+            Crew::new("beat", most, Arc::clone(&self.alarm), move |crew| run_errands(&client, &known, &errands, crew));
         handle.ended.push(ended);
         if !crew.call() {
             return Err(Error::new(ErrorKind::Local, "start runner", "no thread can be started"));
@@ -456,12 +456,12 @@ impl Build {
 }
 
 /// Runs errands until there can be none any more.
-fn run_errands(client: &Client, errands: &Receiver<Errand>, crew: &Arc<Crew>) {
+fn run_errands(client: &Client, register: &Register, errands: &Receiver<Errand>, crew: &Arc<Crew>) {
     const IDLE_END: Duration = Duration::from_secs(10);
     loop {
         match errands.recv_timeout(IDLE_END) {
             Ok(errand) => {
-                crew.busy(|| run_errand(client, errand));
+                crew.busy(|| run_errand(client, register, errand));
             }
             Err(e) if e.is_disconnected() || crew.leave() => return,
             Err(_) => {}

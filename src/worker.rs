@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crossbeam_channel::Sender;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -372,6 +373,8 @@ pub(crate) struct Signals {
     pub(crate) cancelled: AtomicBool,
     /// Set by the handler's `heartbeat()`; taken by the keeper.
     pub(crate) heartbeat_wanted: AtomicBool,
+    /// Wakes the keeper, which reads it; has room for one. `None` in tests of handlers.
+    pub(crate) nudge: Option<Sender<()>>,
     /// Set by a stop; read by the handler.
     pub(crate) stopping: Arc<AtomicBool>,
 }
@@ -488,6 +491,10 @@ impl TaskContext {
     /// Asks for a heartbeat now instead of when it is due. Heartbeats are sent without this as well.
     pub fn heartbeat(&self) {
         self.signals.heartbeat_wanted.store(true, Ordering::Release);
+        if let Some(nudge) = &self.signals.nudge {
+            // Full means that the keeper is about to look anyway.
+            let _full = nudge.try_send(());
+        }
     }
 
     /// A result for this task, for handlers made with [`Worker::raw`].

@@ -1,5 +1,7 @@
 //! Polls and the answers to them: nothing that a server sends ends a poller, floods the server or loses a good task.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside #[test] functions")]
+
 mod common;
 
 use std::{
@@ -97,7 +99,7 @@ fn an_answer_that_is_cut_off_anywhere_runs_nothing() {
         format!("{head}Connection: close\r\n\r\n{list}"),
     ]
     // The list is whole when its last byte is there, so the last place is before it.
-    .map(|whole| cut_everywhere(whole[..whole.rfind(']').unwrap()].as_bytes().to_vec(), 50));
+    .map(|whole| cut_everywhere(whole.as_bytes()[..whole.rfind(']').unwrap()].to_vec(), 50));
     ends.into_iter().for_each(|end| end());
 }
 

@@ -182,18 +182,22 @@ impl Held {
         self.state().report_on_wire = false;
     }
 
+    /// Whether a heartbeat may be sent now. While a report is on the wire it may not, and is due again soon.
     fn begin_beat(&self) -> bool {
         let mut state = self.state();
         let free = !state.beating && !state.report_on_wire;
         state.beating |= free;
+        if state.report_on_wire {
+            state.next_beat = self.lease.map(|lease| Instant::now() + beat_again_after(lease));
+        }
         free
     }
 
-    fn end_beat(&self, next: Instant, doubtful: bool) {
+    fn end_beat(&self, next: Option<Instant>, doubtful: bool) {
         let mut state = self.state();
         state.beating = false;
         state.doubtful_beat |= doubtful;
-        state.next_beat = Some(next);
+        state.next_beat = next;
         self.beat_ended.notify_all();
     }
 
@@ -213,6 +217,11 @@ impl Held {
 /// Heartbeats are sent at 80 % of the lease.
 fn beat_after(lease: Duration) -> Duration {
     lease.mul_f64(0.8)
+}
+
+/// Several tries fit into what is left of the lease.
+fn beat_again_after(lease: Duration) -> Duration {
+    (lease / 20).clamp(Duration::from_millis(100), Duration::from_secs(15))
 }
 
 /// All tasks held by a runner.
@@ -265,12 +274,22 @@ impl Register {
             }
         }
         tasks.by_id.insert(held.task_id.clone(), held);
+        self.wake_keeper(tasks, due);
+        true
+    }
+
+    /// Wakes the keeper where it would wake later than `due`.
+    fn wake_keeper(&self, mut tasks: MutexGuard<'_, Tasks>, due: Instant) {
         if tasks.planned.is_none_or(|planned| due < planned) {
             tasks.planned = Some(due);
             // Full means that the keeper is about to look anyway.
             let _full = self.nudge.try_send(());
         }
-        true
+    }
+
+    /// What wakes the keeper.
+    pub(crate) fn nudge(&self) -> Sender<()> {
+        self.nudge.clone()
     }
 
     /// Lets a task go, since its report is settled one way or another.
@@ -327,21 +346,20 @@ impl Register {
         ids
     }
 
-    /// The tasks that are due, and when the next one will be.
-    fn due(&self, now: Instant) -> (Vec<Arc<Held>>, Option<Instant>) {
+    /// The tasks that are due.
+    fn due(&self, now: Instant) -> Vec<Arc<Held>> {
+        let tasks = self.tasks();
+        let is_due = |held: &&Arc<Held>| {
+            held.due(self.check_every) <= now || held.signals.heartbeat_wanted.load(Ordering::Acquire)
+        };
+        tasks.by_id.values().filter(is_due).cloned().collect()
+    }
+
+    /// When the next task will be due; whoever makes one due earlier wakes the keeper.
+    fn plan(&self) -> Option<Instant> {
         let mut tasks = self.tasks();
-        let mut due = Vec::new();
-        let mut next: Option<Instant> = None;
-        for held in tasks.by_id.values() {
-            let at = held.due(self.check_every);
-            if at <= now || held.signals.heartbeat_wanted.load(Ordering::Acquire) {
-                due.push(Arc::clone(held));
-            } else {
-                next = Some(next.map_or(at, |n| n.min(at)));
-            }
-        }
-        tasks.planned = next;
-        (due, next)
+        tasks.planned = tasks.by_id.values().map(|held| held.due(self.check_every)).min();
+        tasks.planned
     }
 }
 
@@ -354,18 +372,14 @@ pub(crate) enum Errand {
 
 /// Asks its helpers for heartbeats and checks when they are due, until `stop` closes.
 pub(crate) fn keep(register: &Register, nudge: &Receiver<()>, stop: &Receiver<()>, errands: &Sender<Errand>) {
-    /// Due tasks whose errand could not be handed over, or is under way, are looked at again after this.
+    /// Due tasks whose errand could not be handed over are looked at again after this.
     const AGAIN: Duration = Duration::from_millis(20);
     loop {
         let now = Instant::now();
-        let (due, next) = register.due(now);
-        let mut wake = next;
-        for held in due {
-            let busy = !hand_out(held, now, register.check_every, errands);
-            if busy {
-                wake = Some(wake.map_or(now + AGAIN, |w| w.min(now + AGAIN)));
-            }
+        for held in register.due(now) {
+            hand_out(held, now, register.check_every, errands);
         }
+        let wake = register.plan().map(|due| due.max(now + AGAIN));
         let timer = wake.map_or_else(crossbeam_channel::never, crossbeam_channel::at);
         select! {
             recv(stop) -> _ => return,
@@ -375,39 +389,52 @@ pub(crate) fn keep(register: &Register, nudge: &Receiver<()>, stop: &Receiver<()
     }
 }
 
-/// Hands out what is due for one task; false where the helpers are all busy.
-fn hand_out(held: Arc<Held>, now: Instant, check_every: Duration, errands: &Sender<Errand>) -> bool {
-    let wanted = held.signals.heartbeat_wanted.swap(false, Ordering::AcqRel);
+/// Hands out what is due for one task. What finds the helpers all busy stays due.
+fn hand_out(held: Arc<Held>, now: Instant, check_every: Duration, errands: &Sender<Errand>) {
     let (beat, check) = {
         let mut state = held.state();
-        let beat = !state.beating && (wanted || state.next_beat.is_some_and(|at| at <= now));
+        // What is wanted while a heartbeat is under way is sent after it.
+        let wanted = !state.beating && held.signals.heartbeat_wanted.swap(false, Ordering::AcqRel);
+        let beat = wanted || !state.beating && state.next_beat.is_some_and(|at| at <= now);
         let over = held.deadline.is_some_and(|deadline| deadline <= now && deadline > state.next_check);
         let check = state.stage != Stage::Reporting && (over || state.next_check + check_every <= now);
         if check {
             state.next_check = now;
         }
-        (beat && held.is_wanted(), check)
+        (beat, check)
     };
-    let mut room = true;
-    if check && held.is_wanted() {
-        room &= !matches!(errands.try_send(Errand::Check(Arc::clone(&held))), Err(TrySendError::Full(_)));
+    if !held.is_wanted() {
+        held.state().next_beat = None;
+        return;
+    }
+    if check {
+        // Full means that it is not asked about this time.
+        let _full = errands.try_send(Errand::Check(Arc::clone(&held)));
     }
     if beat {
-        room &= !matches!(errands.try_send(Errand::Beat(Arc::clone(&held))), Err(TrySendError::Full(_)));
         // Until the helper has sent it, it is not due again.
-        held.state().next_beat = held.lease.map(|lease| now + beat_after(lease)).filter(|_| room).or(Some(now));
-    } else if !held.is_wanted() {
-        held.state().next_beat = None;
+        held.state().next_beat = held.lease.map(|lease| now + beat_after(lease));
+        if let Err(TrySendError::Full(_)) = errands.try_send(Errand::Beat(Arc::clone(&held))) {
+            held.state().next_beat = Some(now);
+        }
     }
-    room
 }
 
 /// Runs one errand.
-pub(crate) fn run_errand(client: &Client, errand: Errand) {
-    match errand {
-        Errand::Beat(held) => beat(client, &held),
-        Errand::Check(held) => check(client, &held),
-    }
+pub(crate) fn run_errand(client: &Client, register: &Register, errand: Errand) {
+    let held = match errand {
+        Errand::Beat(held) => {
+            beat(client, &held);
+            held
+        }
+        Errand::Check(held) => {
+            check(client, &held);
+            held
+        }
+    };
+    let is_wanted = held.signals.heartbeat_wanted.load(Ordering::Acquire);
+    let due = if is_wanted { Instant::now() } else { held.due(register.check_every) };
+    register.wake_keeper(register.tasks(), due);
 }
 
 fn beat(client: &Client, held: &Held) {
@@ -418,24 +445,22 @@ fn beat(client: &Client, held: &Held) {
     extension.extend_lease = true;
     let begun = Instant::now();
     let outcome = client.tasks().update(&extension);
-    let lease = held.lease.unwrap_or(Duration::from_secs(3600));
     let doubtful = outcome.as_ref().is_err_and(|e| e.is_ambiguous());
     let next = match verdict(&outcome) {
         Verdict::Settled => {
             held.metrics.heartbeat();
             held.state().lease_until = held.full_lease.map(|lease| begun + lease);
-            beat_after(lease)
+            held.lease.map(beat_after)
         }
         gone_or_failed => {
             held.metrics.heartbeat_failed();
             if gone_or_failed == Verdict::Gone && std::mem::replace(&mut held.state().gone, true) {
                 held.cancel();
             }
-            // Several tries fit into what is left of the lease.
-            (lease / 20).clamp(Duration::from_millis(100), Duration::from_secs(15))
+            held.lease.map(beat_again_after)
         }
     };
-    held.end_beat(Instant::now() + next, doubtful);
+    held.end_beat(next.map(|next| Instant::now() + next), doubtful);
 }
 
 fn check(client: &Client, held: &Held) {

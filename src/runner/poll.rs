@@ -378,7 +378,8 @@ impl Polling {
                     continue;
                 }
             };
-            let signals = Arc::new(Signals { stopping: Arc::clone(&self.stopping), ..Signals::default() });
+            let (stopping, nudge) = (Arc::clone(&self.stopping), Some(self.register.nudge()));
+            let signals = Arc::new(Signals { stopping, nudge, ..Signals::default() });
             let held = Arc::new(Held::new(&task, self.heartbeats, self.metrics.clone(), Arc::clone(&signals)));
             if !self.register.admit(Arc::clone(&held)) {
                 log::warn!(

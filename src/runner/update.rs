@@ -40,6 +40,9 @@ const GONE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A report that failed is tried at once when others get through again, but no more often than this: it may be the report.
 const MOST_HURRIES: u32 = 3;
 
+/// A result that a heartbeat has undone is sent again; a server where it still does not show after so many looks ignores it.
+const MOST_LOOKS: u32 = 5;
+
 /// This many refusals, while as many other reports got through, show that it is the report and not the server.
 const SUSPECT_AFTER: u64 = 8;
 
@@ -99,6 +102,9 @@ pub(crate) struct Report {
     /// The server asked for the pause that it waits out.
     asked_to_wait: bool,
     n_hurries: u32,
+    /// A heartbeat got no clear answer, so it may undo the result when that has been acknowledged already.
+    doubtful: bool,
+    n_looks: u32,
     refusals: Option<Refusals>,
     /// The right to be undelivered; taken by an updater, given back when the report is settled.
     place: Option<Token>,
@@ -161,6 +167,8 @@ impl Report {
             gone: None,
             asked_to_wait: false,
             n_hurries: 0,
+            doubtful: false,
+            n_looks: 0,
             refusals: None,
             place: None,
         }
@@ -233,14 +241,24 @@ impl Delivery {
                 Err(error) => return self.again(report, &error),
             }
         }
-        let doubtful = report.held.begin_report();
+        report.doubtful |= report.held.begin_report();
         let outcome = self.post(&report);
         let begun = now;
         match verdict(&outcome) {
             Verdict::Settled => {
-                if doubtful && matches!(report.kind, Kind::Final | Kind::Substitute) && self.was_undone(&report) {
-                    report.held.end_report();
-                    return Some((report, Duration::ZERO));
+                if report.doubtful && matches!(report.kind, Kind::Final | Kind::Substitute) {
+                    match self.was_undone(&mut report) {
+                        Ok(false) => {}
+                        Ok(true) => {
+                            report.held.end_report();
+                            let pause = report.backoff.pause(None, fastrand::f64());
+                            return Some((report, pause));
+                        }
+                        Err(error) => {
+                            report.held.end_report();
+                            return self.again(report, &error);
+                        }
+                    }
                 }
                 report.held.metrics.updated(begun.elapsed());
                 if report.held.lease_is_over(Instant::now()) {
@@ -280,8 +298,17 @@ impl Delivery {
     }
 
     /// Whether a heartbeat that was still under way on the server has overwritten the result (3.32.1 loses it then).
-    fn was_undone(&self, report: &Report) -> bool {
-        self.client.tasks().get(&report.held.task_id).is_ok_and(|task| !task.status.is_terminal())
+    fn was_undone(&self, report: &mut Report) -> Result<bool> {
+        report.n_looks += 1;
+        if report.n_looks > MOST_LOOKS {
+            log::warn!("a result was acknowledged, and its task still runs task_id={}", report.held.task_id);
+            return Ok(false);
+        }
+        match self.client.tasks().get(&report.held.task_id) {
+            Ok(task) => Ok(!task.status.is_terminal()),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn not_taken(&self, mut report: Report, verdict: Verdict, error: &Error) -> Option<(Report, Duration)> {

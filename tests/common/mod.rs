@@ -540,9 +540,11 @@ fn hand_out(request: &Request, shared: &Shared) -> Vec<Value> {
     }
 }
 
-pub(crate) fn describe(requests: &[Request]) -> String {
+fn describe(requests: &[Request]) -> String {
     let Some(first) = requests.first() else { return "none".to_owned() };
-    requests.iter().rev().take(60).rev().fold(String::new(), |mut text, r| {
+    let is_dull = |at: usize| requests[at].is_poll() && requests.get(at + 1).is_some_and(Request::is_poll);
+    let told: Vec<_> = (0..requests.len()).rev().filter(|at| !is_dull(*at)).take(20).collect();
+    told.into_iter().rev().map(|at| &requests[at]).fold(String::new(), |mut text, r| {
         let body: String = String::from_utf8_lossy(&r.body).chars().take(200).collect();
         writeln!(text, "{:?} {:?} {} {body}", r.at - first.at, r.call, r.target).unwrap();
         text
