@@ -51,12 +51,21 @@ impl Engine {
         request.version = definition.failure_workflow_version;
         request.correlation_id.clone_from(&record.workflow.correlation_id);
         request.task_to_domain.clone_from(&record.workflow.task_to_domain);
-        let started = self.start(request, now);
+        let started = self.start(request, false, now);
         Some(
             started.unwrap_or_else(|refusal| {
                 format!("Error workflow {name} failed to start.  reason: {}", refusal.message)
             }),
         )
+    }
+
+    /// Ends a task by the server's own will.
+    pub(super) fn close(&mut self, task_id: &str, status: TaskStatus, now: Millis) {
+        self.queues.remove(task_id);
+        self.set_status(task_id, status, now);
+        if let Some(record) = self.tasks.get_mut(task_id) {
+            record.task.end_time = now;
+        }
     }
 
     /// Ends a workflow: computes its output, cancels what is under way and empties the queues of it.
@@ -70,20 +79,15 @@ impl Engine {
     ) {
         let output = self.output_of(workflow_id);
         let Some(record) = self.workflows.get_mut(workflow_id) else { return };
-        if let Some(running) = self.running.get_mut(record.plan.name()) {
-            running.remove(&record.number);
-        }
         record.workflow.output = output;
         record.workflow.status = status;
         record.workflow.reason_for_incompletion = reason;
         record.workflow.end_time = now;
         record.workflow.update_time = now;
-        record.pending.clear();
         for task_id in record.task_ids.clone() {
             let Some(task) = self.tasks.get(&task_id) else { continue };
             if !task.is_terminal() {
-                self.queues.remove(&task_id);
-                self.set_status(&task_id, TaskStatus::Canceled, now);
+                self.close(&task_id, TaskStatus::Canceled, now);
             }
             let Some(task) = self.tasks.get_mut(&task_id) else { continue };
             if task.task.end_time == 0 {
