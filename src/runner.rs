@@ -38,7 +38,7 @@ use keep::{Errand, Register, Stage, keep, run_errand};
 use poll::{Command, Poller, Polling, help};
 use readiness::Readiness;
 use slot::{Places, SlotSource};
-use update::{Delivery, OnUndeliverable, Report, Updater, hold_retries};
+use update::{Delivery, OnUndeliverable, Outbox, Report, Updater, hold_retries};
 
 pub use update::UndeliverableResult;
 
@@ -237,7 +237,9 @@ struct Build {
     too_late: Arc<OnceLock<Instant>>,
     register: Arc<Register>,
     nudge: Receiver<()>,
-    finished: (Sender<Report>, Receiver<Report>),
+    outbox: Outbox,
+    reports: Receiver<Report>,
+    over: Option<Sender<()>>,
     readiness: Arc<Readiness>,
     delivery: Arc<Delivery>,
     n_threads_in_all: usize,
@@ -246,6 +248,8 @@ struct Build {
 
 impl Build {
     fn new(runner: &TaskRunner) -> Result<Self> {
+        let (over_in, over) = bounded(0);
+        let (reports_in, reports) = unbounded();
         let (alarm, stop) = Alarm::new(runner.client.metrics().clone());
         let (nudge_in, nudge) = bounded(1);
         let register = Arc::new(Register::new(runner.check_every, nudge_in));
@@ -263,8 +267,13 @@ impl Build {
             too_late: Arc::new(OnceLock::new()),
             register,
             nudge,
-            // One for each thread: a result never waits for a place in it while an updater is free.
-            finished: bounded(n_threads_in_all),
+            outbox: Outbox {
+                places: Places::new(n_threads_in_all * UNDELIVERED_PER_THREAD),
+                reports: reports_in,
+                over,
+            },
+            reports,
+            over: Some(over_in),
             readiness: Arc::new(Readiness::new(runner.workers.iter().map(|w| (w.task_type(), w.domain_name())))),
             delivery: Arc::new(delivery),
             n_threads_in_all,
@@ -272,10 +281,9 @@ impl Build {
         })
     }
 
-    fn start(self, runner: TaskRunner) -> Result<RunnerHandle> {
+    fn start(mut self, runner: TaskRunner) -> Result<RunnerHandle> {
         let metrics = runner.client.metrics().clone();
         let server = self.serve_metrics(&runner, &metrics)?;
-        let (over_in, over) = bounded(0);
         let (pollers_alive, pollers_ended) = bounded(0);
         let mut handle = RunnerHandle {
             controls: Vec::new(),
@@ -287,8 +295,8 @@ impl Build {
             register: Arc::clone(&self.register),
             readiness: Arc::clone(&self.readiness),
             waiting: Vec::new(),
-            finished: Some(self.finished.0.clone()),
-            over: Some(over_in),
+            outbox: Some(self.outbox.clone()),
+            over: self.over.take(),
             ended: vec![],
             pollers_ended,
             server,
@@ -296,8 +304,8 @@ impl Build {
             stopped: false,
         };
         // From here on a failure drops the handle, which stops what was started.
-        self.start_updaters(&over, &mut handle)?;
-        self.start_keepers(&runner.client, &over, &mut handle)?;
+        self.start_updaters(&mut handle)?;
+        self.start_keepers(&runner.client, &mut handle)?;
         self.start_workers(&runner, &pollers_alive, &mut handle)?;
         log::info!(
             "runner started server={} worker_id={} workers={} threads={}",
@@ -324,27 +332,22 @@ impl Build {
         metrics.serve_with(address, Arc::new(problems)).map(Some)
     }
 
-    fn start_updaters(&self, over: &Receiver<()>, handle: &mut RunnerHandle) -> Result<()> {
+    fn start_updaters(&self, handle: &mut RunnerHandle) -> Result<()> {
         let (retries_in, retries) = unbounded();
-        let (due_in, due) = unbounded();
-        let updater = Updater {
-            delivery: Arc::clone(&self.delivery),
-            finished: self.finished.1.clone(),
-            due,
-            retries: retries_in,
-            places: Places::new(self.n_threads_in_all * UNDELIVERED_PER_THREAD),
-        };
+        let updater =
+            Updater { delivery: Arc::clone(&self.delivery), reports: self.reports.clone(), retries: retries_in };
         let most = self.n_threads_in_all.max(LEAST_CREW);
         let (crew, ended) = Crew::new("update", most, Arc::clone(&self.alarm), move |crew| updater.run(crew));
         handle.ended.push(ended);
         if !crew.call() {
             return Err(Error::new(ErrorKind::Local, "start runner", "no thread can be started"));
         }
-        let (stop, over) = (self.stop.clone(), over.clone());
-        self.spawn("retries".to_owned(), None, handle, move || hold_retries(&retries, &due_in, &stop, &over))
+        let Outbox { reports, over, .. } = self.outbox.clone();
+        let stop = self.stop.clone();
+        self.spawn("retries".to_owned(), None, handle, move || hold_retries(&retries, &reports, &stop, &over))
     }
 
-    fn start_keepers(&self, client: &Client, over: &Receiver<()>, handle: &mut RunnerHandle) -> Result<()> {
+    fn start_keepers(&self, client: &Client, handle: &mut RunnerHandle) -> Result<()> {
         // Room for one errand of each task; what does not fit is due again at once.
         let (errands_in, errands) = bounded(self.n_threads_in_all.max(16));
         let (client, known) = (client.clone(), Arc::clone(&self.register));
@@ -355,7 +358,7 @@ impl Build {
         if !crew.call() {
             return Err(Error::new(ErrorKind::Local, "start runner", "no thread can be started"));
         }
-        let (register, nudge, over) = (Arc::clone(&self.register), self.nudge.clone(), over.clone());
+        let (register, nudge, over) = (Arc::clone(&self.register), self.nudge.clone(), self.outbox.over.clone());
         self.spawn("keep".to_owned(), None, handle, move || keep(&register, &nudge, &over, &errands_in))
     }
 
@@ -400,7 +403,7 @@ impl Build {
             readiness: Arc::clone(&self.readiness),
             stopping: Arc::clone(&self.stopping),
             assigned,
-            finished: self.finished.0.clone(),
+            outbox: self.outbox.clone(),
             paused: Arc::default(),
             stop: self.stop.clone(),
         }
@@ -421,10 +424,10 @@ impl Build {
             let metrics = handle.metrics.clone();
             let (alarm, register, too_late) =
                 (Arc::clone(&self.alarm), Arc::clone(&self.register), Arc::clone(&self.too_late));
-            let (assigned, finished, alive, name) =
-                (assigned.clone(), self.finished.0.clone(), alive.clone(), name.to_owned());
+            let (assigned, outbox, alive, name) =
+                (assigned.clone(), self.outbox.clone(), alive.clone(), name.to_owned());
             pool.execute(move || {
-                alarm.guard(&name, || execute(&assigned, &finished, &register, &too_late, &metrics));
+                alarm.guard(&name, || execute(&assigned, &outbox, &register, &too_late, &metrics));
                 drop(alive);
             });
         }
@@ -487,7 +490,7 @@ pub struct RunnerHandle {
     readiness: Arc<Readiness>,
     /// The pools' queues: at the end of the grace, what is still in them is given back from here.
     waiting: Vec<Receiver<Assigned>>,
-    finished: Option<Sender<Report>>,
+    outbox: Option<Outbox>,
     over: Option<Sender<()>>,
     /// Each closes when a thread, or the threads of a crew or a pool, have ended.
     ended: Vec<Receiver<()>>,
@@ -623,7 +626,7 @@ impl RunnerHandle {
         self.register.wait_while(flush, |stage| stage != Stage::Running);
         let report = self.report(polls_left);
         // The updaters and keepers end when nothing can come any more.
-        self.finished = None;
+        self.outbox = None;
         self.over = None;
         self.waiting.clear();
         let join = Instant::now() + Duration::from_millis(if report.is_clean() { 2000 } else { 100 });
@@ -662,13 +665,11 @@ impl RunnerHandle {
     }
 
     fn give_back_waiting(&self) {
-        let Some(finished) = &self.finished else {
+        let Some(outbox) = &self.outbox else {
             return;
         };
         for task in self.waiting.iter().flat_map(Receiver::try_iter) {
-            let report = Report::give_back(&task.context, Arc::clone(&task.held));
-            // A full channel means that nothing gets through: then the task is listed with the undelivered.
-            drop(finished.try_send(report));
+            outbox.give_back(Report::give_back(&task.context, Arc::clone(&task.held)));
         }
     }
 

@@ -7,14 +7,14 @@ use std::{
     time::Instant,
 };
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 
 use crate::{
     metrics::Metrics,
     runner::{
         keep::{Held, Register},
         slot::Slot,
-        update::{Report, small_body},
+        update::{Outbox, Report, small_body},
     },
     task::TaskResultStatus,
     worker::{Handler, Outcome, TaskContext},
@@ -40,7 +40,7 @@ pub(crate) struct Assigned {
 /// `too_late` is set by a stop: what is not started by then is given back.
 pub(crate) fn execute(
     assigned: &Receiver<Assigned>,
-    finished: &Sender<Report>,
+    outbox: &Outbox,
     register: &Register,
     too_late: &OnceLock<Instant>,
     metrics: &Metrics,
@@ -52,12 +52,10 @@ pub(crate) fn execute(
             register.settle(&task.held, false);
             continue;
         }
-        let late = too_late.get().is_some_and(|end| Instant::now() >= *end);
-        let report =
-            if late { Report::give_back(&task.context, Arc::clone(&task.held)) } else { run(&task, register, metrics) };
-        // The updaters outlive the pool, so this fails only when one of them has panicked and the runner is ending.
-        if finished.send(report).is_err() {
-            log::error!("a result is lost since the updaters have ended task_id={}", task.context.task_id());
+        if too_late.get().is_some_and(|end| Instant::now() >= *end) {
+            outbox.give_back(Report::give_back(&task.context, Arc::clone(&task.held)));
+        } else {
+            outbox.deliver(run(&task, register, metrics));
         }
         drop(task.slot);
     }

@@ -23,7 +23,7 @@ use crate::{
         readiness::Readiness,
         retry::{Backoff, Notice, Trouble},
         slot::{Slot, SlotSource},
-        update::{Report, small_body},
+        update::{Outbox, Report, small_body},
     },
     task::{TaskResult, TaskResultStatus},
     worker::{Handler, Heartbeats, PolledTask, Signals, TaskContext, Unreadable, shorten},
@@ -71,8 +71,8 @@ pub(crate) struct Polling {
     pub(crate) stopping: Arc<AtomicBool>,
     /// Read by the pool; closes when all pollers have ended. Has room for every slot, so sending never waits.
     pub(crate) assigned: Sender<Assigned>,
-    /// Read by the updaters: tasks that can't be run here.
-    pub(crate) finished: Sender<Report>,
+    /// For tasks that can't be run here.
+    pub(crate) outbox: Outbox,
     /// Written by the main poller, read by its helpers.
     pub(crate) paused: Arc<AtomicBool>,
     /// Closes when the runner stops.
@@ -397,13 +397,13 @@ impl Polling {
                     self.task_type,
                     held.task_id
                 );
-                self.finish(Report::give_back(&context, held));
+                self.outbox.give_back(Report::give_back(&context, held));
                 continue;
             }
             n_fit += 1;
             match slots.next().or_else(|| self.late_slot(wait_until)) {
                 Some(slot) => self.assign(Assigned { context, held, handler: Arc::clone(&self.handler), slot }),
-                None => self.finish(Report::give_back(&context, held)),
+                None => self.outbox.give_back(Report::give_back(&context, held)),
             }
         }
         n_fit
@@ -433,12 +433,6 @@ impl Polling {
         }
     }
 
-    fn finish(&self, report: Report) {
-        if self.finished.send(report).is_err() {
-            log::error!("a fetched task is lost since the updaters have ended task_type={}", self.task_type);
-        }
-    }
-
     /// Fails a task that can't be read, so that its workflow does not hang; its neighbours are not affected.
     fn refuse(&self, unreadable: &Unreadable) {
         let reason = &unreadable.reason;
@@ -453,7 +447,7 @@ impl Polling {
         let held = Arc::new(Held::unreadable(workflow_id, task_id, self.metrics.clone()));
         held.set_reporting(false);
         if self.register.admit(Arc::clone(&held)) {
-            self.finish(Report::new(held, body, false));
+            self.outbox.give_back(Report::new(held, body, false));
         }
     }
 }

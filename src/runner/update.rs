@@ -425,29 +425,54 @@ pub(crate) enum Retry {
     Recovered,
 }
 
-/// The channels of an updater. `finished` comes from the pools and closes when they have ended; `due` comes from the
-/// thread that holds the retries and closes when the runner is over.
+/// The way of a finished task out of a stage.
+#[derive(Clone)]
+pub(crate) struct Outbox {
+    /// The bound on undelivered results. Without a place the pools wait, their slots stay out, and polling stops.
+    pub(crate) places: Places,
+    /// Read by the updaters. Unbounded, as no more reports exist than there are places, and tasks given back.
+    pub(crate) reports: Sender<Report>,
+    /// Closes when the runner is over and nothing is delivered any more.
+    pub(crate) over: Receiver<()>,
+}
+
+impl Outbox {
+    /// Hands a handler's result over, as soon as there is a place for it.
+    pub(crate) fn deliver(&self, mut report: Report) {
+        select! {
+            recv(self.places.free()) -> _ => report.place = Some(self.places.token()),
+            recv(self.over) -> _ => {}
+        }
+        self.give_back(report);
+    }
+
+    /// Hands over what was not run, which needs no place.
+    pub(crate) fn give_back(&self, report: Report) {
+        // The updaters outlive all others, so this fails only when the runner is over; the report lists the task then.
+        if let Err(unsent) = self.reports.send(report) {
+            log::error!("a result is lost since the runner is over task_id={}", unsent.0.held.task_id);
+        }
+    }
+}
+
+/// What an updater works with.
 pub(crate) struct Updater {
     pub(crate) delivery: Arc<Delivery>,
-    pub(crate) finished: Receiver<Report>,
-    pub(crate) due: Receiver<Report>,
-    /// Unbounded, as `due` is: no more reports exist than `places` has, plus those given back.
+    /// Written by the pools, the pollers and the thread that holds the retries; closes when all of them have ended.
+    pub(crate) reports: Receiver<Report>,
+    /// Unbounded, as `reports` is.
     pub(crate) retries: Sender<Retry>,
-    /// The bound on undelivered results. Without a place no updater takes another, the pools block, and polling stops.
-    pub(crate) places: Places,
 }
 
 impl Updater {
-    /// Delivers until both channels have closed.
+    /// Delivers until there can be no more reports, or this updater is not needed.
     pub(crate) fn run(&self, crew: &Arc<Crew>) {
-        let mut place = None;
         loop {
-            let Some(mut report) = self.next(&mut place, crew) else {
-                return;
+            let report = match self.reports.recv_timeout(IDLE_END) {
+                Ok(report) => report,
+                Err(e) if e.is_disconnected() || crew.leave() => return,
+                Err(_) => continue,
             };
-            if report.place.is_none() {
-                report.place = place.take();
-            }
             let settled_before = self.delivery.n_settled.load(Ordering::Relaxed);
             match crew.busy(|| self.delivery.offer(report)) {
                 // Nobody reads only when the runner is over, and then the report is listed as undelivered.
@@ -461,39 +486,21 @@ impl Updater {
             }
         }
     }
-
-    /// The next report; `None` when there will be none or this updater is not needed.
-    fn next(&self, place: &mut Option<Token>, crew: &Arc<Crew>) -> Option<Report> {
-        let never_finished = crossbeam_channel::never();
-        let mut finished = &self.finished;
-        loop {
-            if place.is_none() {
-                select! {
-                    recv(self.due) -> report => return report.ok(),
-                    recv(self.places.free()) -> _ => *place = Some(self.places.token()),
-                    default(IDLE_END) => if crew.leave() { return None },
-                }
-            }
-            select! {
-                recv(self.due) -> report => return report.ok(),
-                recv(finished) -> report => match report {
-                    Ok(report) => return Some(report),
-                    Err(_) => finished = &never_finished,
-                },
-                default(IDLE_END) => if crew.leave() { return None },
-            }
-        }
-    }
 }
 
 /// Holds reports until their next try is due, until `over` closes. A stop brings all of them forward once.
-pub(crate) fn hold_retries(retries: &Receiver<Retry>, due: &Sender<Report>, stop: &Receiver<()>, over: &Receiver<()>) {
+pub(crate) fn hold_retries(
+    retries: &Receiver<Retry>,
+    reports: &Sender<Report>,
+    stop: &Receiver<()>,
+    over: &Receiver<()>,
+) {
     let mut queue = RetryQueue::new();
     let never_stop = crossbeam_channel::never();
     let mut stop = stop;
     loop {
         while let Some(report) = queue.pop_due(Instant::now()) {
-            if due.send(report).is_err() {
+            if reports.send(report).is_err() {
                 return;
             }
         }
