@@ -1,0 +1,301 @@
+//! [`RunnerHandle`]: what a program holds while its workers run, and how they are stopped.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    metrics::{Metrics, MetricsServer},
+    runner::{
+        crew::Alarm,
+        execute::Assigned,
+        keep::{Register, Stage},
+        poll::Command,
+        readiness::Readiness,
+        update::{Outbox, Report},
+    },
+};
+
+/// After the grace, deliveries and polls under way have this long to end before they are reported as they are.
+const FLUSH: Duration = Duration::from_secs(3);
+
+/// A running [`TaskRunner`](crate::TaskRunner). Dropping it stops the runner with its grace and waits for that.
+#[must_use = "dropping the handle stops the runner"]
+pub struct RunnerHandle {
+    pub(super) controls: Vec<(String, Sender<Command>)>,
+    pub(super) grace: Duration,
+    pub(super) alarm: Arc<Alarm>,
+    pub(super) stop: Receiver<()>,
+    pub(super) stopping: Arc<AtomicBool>,
+    pub(super) too_late: Arc<OnceLock<Instant>>,
+    pub(super) register: Arc<Register>,
+    pub(super) readiness: Arc<Readiness>,
+    /// The pools' queues: at the end of the grace, what is still in them is given back from here.
+    pub(super) waiting: Vec<Receiver<Assigned>>,
+    pub(super) outbox: Option<Outbox>,
+    pub(super) over: Option<Sender<()>>,
+    /// Each closes when a thread, or the threads of a crew or a pool, have ended.
+    pub(super) ended: Vec<Receiver<()>>,
+    pub(super) pollers_ended: Receiver<()>,
+    pub(super) server: Option<MetricsServer>,
+    pub(super) metrics: Metrics,
+    pub(super) stopped: bool,
+}
+
+impl RunnerHandle {
+    /// Waits until every worker's last poll was answered by the server.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Deadline`] when `limit` passes first, naming the workers and what their polls met.
+    pub fn wait_until_polling(&self, limit: Duration) -> Result<()> {
+        self.readiness.wait(limit)
+    }
+
+    /// Stops fetching tasks for the workers of a type; what is running goes on, and a poll under way may still bring a task.
+    ///
+    /// # Errors
+    /// When there is no worker for `task_type`.
+    pub fn pause(&self, task_type: &str) -> Result<()> {
+        self.command(task_type, Command::Pause)
+    }
+
+    /// Lets a paused worker fetch tasks again.
+    ///
+    /// # Errors
+    /// When there is no worker for `task_type`.
+    pub fn resume(&self, task_type: &str) -> Result<()> {
+        self.command(task_type, Command::Resume)
+    }
+
+    fn command(&self, task_type: &str, command: Command) -> Result<()> {
+        let mut found = false;
+        for (_, control) in self.controls.iter().filter(|(name, _)| name == task_type) {
+            found = true;
+            // A poller that has ended does as it is told already.
+            let _ended = control.send(command);
+        }
+        match found {
+            true => Ok(()),
+            false => Err(Error::invalid("task type", format!("there is no worker for `{task_type}`"))),
+        }
+    }
+
+    /// The registry this runner counts in.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Where `/metrics` is served, if it is.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.server.as_ref().map(MetricsServer::address)
+    }
+
+    /// Stops the runner and tells what became of its tasks.
+    ///
+    /// No new poll is begun. A poll under way is waited for, and what it brings is run. Running handlers have until the end
+    /// of `grace`; what has not been started by then is given back to the server. Results are delivered and heartbeats go
+    /// on meanwhile. It takes at most `grace` and 3 s; then it returns with what is left undone in the report, and the
+    /// threads that are still stuck end with the process or with what they are stuck in.
+    ///
+    /// # Panics
+    /// When a thread of the runner (not a handler) has panicked: the panic goes on here.
+    pub fn stop(mut self, grace: Duration) -> StopReport {
+        let report = self.stop_all(grace, None);
+        if let Some(panic) = self.alarm.take_panic() {
+            std::panic::resume_unwind(panic);
+        }
+        report
+    }
+
+    /// Runs until SIGTERM or SIGINT and stops with the runner's grace. A second signal ends the grace at once.
+    ///
+    /// # Errors
+    /// When the signals can't be caught; the runner is stopped then.
+    ///
+    /// # Panics
+    /// As [`RunnerHandle::stop`].
+    #[cfg(unix)]
+    pub fn run_until_signal(mut self) -> Result<StopReport> {
+        use signal_hook::{
+            consts::{SIGINT, SIGTERM},
+            iterator::Signals,
+        };
+        let mut signals = Signals::new([SIGTERM, SIGINT])
+            .map_err(|e| Error::new(ErrorKind::Local, "catch signals", e.to_string()).with_source(e))?;
+        let closer = signals.handle();
+        // Read below; written once for each signal; closes when the listener ends.
+        let (heard_in, heard) = bounded(8);
+        let listener = thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for signal in signals.forever() {
+                // A third signal and more say nothing new.
+                let _full = heard_in.try_send(signal);
+            }
+        });
+        let listener =
+            listener.map_err(|e| Error::new(ErrorKind::Local, "catch signals", e.to_string()).with_source(e))?;
+        crossbeam_channel::select! {
+            recv(heard) -> signal => log::info!("stopping on signal {}", signal.unwrap_or_default()),
+            // A thread of ours has panicked.
+            recv(self.stop) -> _ => {}
+        }
+        let report = self.stop_all(self.grace, Some(&heard));
+        closer.close();
+        if listener.join().is_err() {
+            log::error!("the thread that listens for signals panicked");
+        }
+        if let Some(panic) = self.alarm.take_panic() {
+            std::panic::resume_unwind(panic);
+        }
+        Ok(report)
+    }
+
+    fn stop_all(&mut self, grace: Duration, force: Option<&Receiver<i32>>) -> StopReport {
+        let begun = Instant::now();
+        self.stopped = true;
+        let end = begun + grace;
+        self.stopping.store(true, Ordering::Release);
+        self.alarm.stop();
+        self.controls.clear();
+        let busy = |stage| stage != Stage::Reporting;
+        let forced = self.wait_forceable(end, force, busy);
+        let end = if forced { Instant::now() } else { end };
+        // Whoever takes a task from now on gives it back; what nobody takes is given back here.
+        self.too_late.get_or_init(Instant::now);
+        self.give_back_waiting();
+        let flush = end.max(Instant::now()) + FLUSH;
+        let polls_left = self.wait_for_pollers(flush);
+        self.give_back_waiting();
+        self.register.wait_while(flush, |stage| stage != Stage::Running);
+        let report = self.report(polls_left);
+        // The updaters and keepers end when nothing can come any more.
+        self.outbox = None;
+        self.over = None;
+        self.waiting.clear();
+        let join = Instant::now() + Duration::from_millis(if report.is_clean() { 2000 } else { 100 });
+        for ended in self.ended.drain(..) {
+            // Nothing is sent on these: they close when the thread has ended, or the deadline passes.
+            let _ended = ended.recv_deadline(join);
+        }
+        self.server = None;
+        report.log(begun.elapsed());
+        report
+    }
+
+    /// Waits until the pollers have ended and no held task is in one of the stages, `end` passes, or a signal says to force it.
+    fn wait_forceable(&self, end: Instant, force: Option<&Receiver<i32>>, still: impl Fn(Stage) -> bool) -> bool {
+        const LOOK: Duration = Duration::from_millis(100);
+        loop {
+            if force.is_some_and(|force| force.try_recv().is_ok()) {
+                return true;
+            }
+            let now = Instant::now();
+            if now >= end {
+                return false;
+            }
+            let next = (now + LOOK).min(end);
+            let polls_left = self.wait_for_pollers(next);
+            if self.register.wait_while(next, &still) && !polls_left {
+                return false;
+            }
+        }
+    }
+
+    /// Whether a poller is still waiting for an answer at `end`.
+    fn wait_for_pollers(&self, end: Instant) -> bool {
+        // Nothing is sent on it: it closes when the last poller has ended.
+        self.pollers_ended.recv_deadline(end).is_err_and(|e| e.is_timeout())
+    }
+
+    fn give_back_waiting(&self) {
+        let Some(outbox) = &self.outbox else {
+            return;
+        };
+        for task in self.waiting.iter().flat_map(Receiver::try_iter) {
+            outbox.give_back(Report::give_back(&task.context, Arc::clone(&task.held)));
+        }
+    }
+
+    fn report(&self, polls_left: bool) -> StopReport {
+        let (completed, given_back) = self.register.counts();
+        StopReport {
+            completed,
+            given_back,
+            abandoned: self.register.ids(Stage::Running),
+            undelivered: [self.register.ids(Stage::Reporting), self.register.ids(Stage::Waiting)].concat(),
+            poll_unanswered: polls_left,
+        }
+    }
+}
+
+impl Drop for RunnerHandle {
+    fn drop(&mut self) {
+        if !self.stopped {
+            let _report = self.stop_all(self.grace, None);
+        }
+        if self.alarm.take_panic().is_some() {
+            log::error!("a thread of the runner panicked before it was dropped");
+        }
+    }
+}
+
+impl fmt::Debug for RunnerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let workers: Vec<_> = self.controls.iter().map(|(name, _)| name).collect();
+        f.debug_struct("RunnerHandle")
+            .field("workers", &workers)
+            .field("stopped", &self.stopped)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of the tasks of a runner.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+#[must_use]
+pub struct StopReport {
+    /// Tasks whose results were settled, from the start of the runner: acknowledged, unwanted or set aside.
+    pub completed: u64,
+    /// Tasks that were given back to the server without being started.
+    pub given_back: u64,
+    /// Ids of tasks whose handlers had not returned at the end of the grace. The server hands them out again when their
+    /// response timeout has passed.
+    pub abandoned: Vec<String>,
+    /// Ids of tasks whose results, or whose return, the server had not acknowledged.
+    pub undelivered: Vec<String>,
+    /// Whether a poll got no answer before the end: tasks that the server handed out to it wait for their response timeout.
+    pub poll_unanswered: bool,
+}
+
+impl StopReport {
+    /// Whether nothing was left undone.
+    pub fn is_clean(&self) -> bool {
+        self.abandoned.is_empty() && self.undelivered.is_empty() && !self.poll_unanswered
+    }
+
+    fn log(&self, took: Duration) {
+        let Self { completed, given_back, abandoned, undelivered, poll_unanswered } = self;
+        log::info!("runner stopped completed={completed} given_back={given_back} took_ms={}", took.as_millis());
+        if !abandoned.is_empty() {
+            log::warn!(
+                "handlers did not return in time, their tasks wait for the response timeout: {}",
+                abandoned.join(" ")
+            );
+        }
+        if !undelivered.is_empty() {
+            log::error!("results were not acknowledged: {}", undelivered.join(" "));
+        }
+        if *poll_unanswered {
+            log::warn!("a poll got no answer before the end: tasks it was given wait for their response timeout");
+        }
+    }
+}
