@@ -39,7 +39,7 @@ use std::{
 use crate::{
     error::{Error, ErrorKind, Result},
     metadata::{TaskDef, WorkflowDef},
-    task::Task,
+    task::{FAR, Task},
     workflow::{StartWorkflowRequest, Workflow},
 };
 
@@ -296,7 +296,7 @@ impl EmbeddedServer {
         find: impl Fn(&View<'_>) -> Option<T>,
         summary: impl Fn(&View<'_>) -> String,
     ) -> Result<T> {
-        let end = Instant::now() + deadline;
+        let end = Instant::now() + deadline.min(FAR);
         let mut state = self.shared.lock();
         loop {
             let view = View { state: &state };

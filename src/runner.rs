@@ -29,7 +29,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     http::problem_with_name,
     metrics::{Metrics, MetricsServer},
-    task::MAX_POLL_TIMEOUT,
+    task::{FAR, MAX_POLL_TIMEOUT},
     worker::Worker,
 };
 use crew::{Alarm, Crew};
@@ -129,7 +129,7 @@ impl TaskRunner {
     /// Sets how often the server is asked about a task that runs long, so that its handler learns of its end. Each such task
     /// costs a request in that time. Defaults to 30 s.
     pub fn cancellation_check(mut self, every: Duration) -> Self {
-        self.check_every = every;
+        self.check_every = every.min(FAR);
         self
     }
 
@@ -607,7 +607,7 @@ impl RunnerHandle {
     fn stop_all(&mut self, grace: Duration, force: Option<&Receiver<i32>>) -> StopReport {
         let begun = Instant::now();
         self.stopped = true;
-        let end = begun + grace;
+        let end = begun + grace.min(FAR);
         self.stopping.store(true, Ordering::Release);
         self.alarm.stop();
         self.controls.clear();
