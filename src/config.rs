@@ -20,6 +20,9 @@ const REQUEST_TIMEOUT_MS: &str = "CONDUCTOR_REQUEST_TIMEOUT_MS";
 
 const DEFAULT_URL: &str = "http://localhost:8080/api";
 
+/// Longer times are as good as this one, which can be added to an `Instant`.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
+
 /// Where the server is and how to talk to it.
 ///
 /// ```
@@ -159,7 +162,7 @@ impl Config {
     }
 
     pub(crate) fn limits(&self) -> (Duration, Duration, u64) {
-        (self.connect_timeout, self.request_timeout, self.max_answer_bytes)
+        (self.connect_timeout.min(LONGEST), self.request_timeout.min(LONGEST), self.max_answer_bytes)
     }
 
     /// Whether the server is on this machine.

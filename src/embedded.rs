@@ -48,7 +48,7 @@ use std::{
 use crate::{
     error::{Error, ErrorKind, Result},
     metadata::{TaskDef, WorkflowDef},
-    task::{Task, TaskResult},
+    task::{FAR, Task, TaskResult},
     workflow::{StartWorkflowRequest, Workflow, WorkflowStatus},
 };
 
@@ -326,7 +326,7 @@ impl EmbeddedServer {
         find: impl Fn(&View<'_>) -> Option<T>,
         summary: impl Fn(&View<'_>) -> String,
     ) -> Result<T> {
-        let end = Instant::now() + deadline;
+        let end = Instant::now() + deadline.min(FAR);
         let mut state = self.shared.lock();
         loop {
             let view = View { state: &state };

@@ -27,7 +27,7 @@ use crate::{
     error::{Error, ErrorKind, Result, excerpt},
     http::problem_with_name,
     metrics::{Metrics, MetricsServer},
-    task::MAX_POLL_TIMEOUT,
+    task::{FAR, MAX_POLL_TIMEOUT},
     worker::Worker,
 };
 use crew::{Alarm, Crew};
@@ -125,7 +125,7 @@ impl TaskRunner {
     /// Sets how often the server is asked about a task that runs long, so that its handler learns of its end. Each such task
     /// costs a request in that time. Defaults to 30 s.
     pub fn cancellation_check(mut self, every: Duration) -> Self {
-        self.check_every = every;
+        self.check_every = every.min(FAR);
         self
     }
 

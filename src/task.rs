@@ -588,6 +588,10 @@ impl TaskClient {
 /// The server refuses a longer wait with a 400 (3.32.1).
 pub(crate) const MAX_POLL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longer times are as good as this one, which can be added to an `Instant`. Servers and callers say "never" with the
+/// largest number there is.
+pub(crate) const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+
 /// Milliseconds since 1970 for the wire.
 pub(crate) fn epoch_millis(time: SystemTime) -> i64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

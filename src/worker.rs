@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use crate::{
     error::{Error, Result},
     json::RawJson,
-    task::{Task, TaskExecLog, TaskResult, TaskResultStatus},
+    task::{FAR, Task, TaskExecLog, TaskResult, TaskResultStatus},
 };
 
 /// The server keeps this many log entries of one report (3.32.1); further lines share the last one.
@@ -89,7 +89,7 @@ impl Worker {
     }
 
     /// Runs `handler` for each task of the type `task_type`, without decoding anything, and reports the result it returns
-    /// as it is. The ids of the result are filled in where they are empty.
+    /// as it is, but for the ids: a result is always about the handler's own task.
     ///
     /// ```
     /// use conductor_sync::{TaskResultStatus, Worker};
@@ -359,8 +359,9 @@ impl PolledTask {
         let envelope: Envelope = serde_json::from_str(text.get()).map_err(|e| Unreadable::new(text, e.to_string()))?;
         let lost = |what: &str| Unreadable { reason: format!("it has no {what}"), ids: None };
         let given = |id: Option<String>| id.filter(|id| !id.is_empty());
-        let seconds =
-            |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(Duration::from_secs);
+        let seconds = |n: Option<i64>| {
+            n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(|n| Duration::from_secs(n).min(FAR))
+        };
         let limit = seconds(envelope.task_definition.unwrap_or_default().timeout_seconds);
         // Both times are the server's, so their difference needs no common clock.
         let used = envelope.update_time.unwrap_or(0).saturating_sub(envelope.start_time.unwrap_or(0));
@@ -583,12 +584,8 @@ impl Outcome {
 
     /// A whole result of a raw handler, made fit to be sent.
     fn from_result(cx: &TaskContext, mut result: TaskResult) -> Self {
-        if result.task_id.is_empty() {
-            result.task_id = cx.task_id().to_owned();
-        }
-        if result.workflow_instance_id.is_empty() {
-            result.workflow_instance_id = cx.workflow_id().to_owned();
-        }
+        result.task_id = cx.task_id().to_owned();
+        result.workflow_instance_id = cx.workflow_id().to_owned();
         if result.worker_id.is_none() {
             result.worker_id = Some(cx.worker_id.clone());
         }

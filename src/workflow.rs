@@ -11,7 +11,7 @@ use crate::{
     http::{Http, Method, Request},
     json::{RawJson, wire, wire_enum},
     metadata::{IdempotencyStrategy, WorkflowDef},
-    task::Task,
+    task::{FAR, Task},
 };
 
 wire_enum! {
@@ -361,7 +361,7 @@ impl WorkflowClient {
     /// [`ErrorKind::Deadline`] when `deadline` passes first, with the state the workflow was in; otherwise when it does not
     /// exist or the server refuses.
     pub fn wait(&self, workflow_id: &str, deadline: Duration) -> Result<Workflow> {
-        let end = Instant::now() + deadline;
+        let end = Instant::now() + deadline.min(FAR);
         let mut pause = FIRST_LOOK_AFTER;
         loop {
             let seen = self.status(workflow_id);

@@ -267,6 +267,26 @@ fn an_unanswered_in_progress_result_is_sent_again_only_while_the_task_is_still_o
 }
 
 #[test]
+fn an_unanswered_in_progress_result_is_settled_when_its_task_is_unknown_twice() {
+    let server = Server::start(|r| match &r.call {
+        Call::Update(_) => Some(Answer::Reset),
+        Call::Get(id) => Some(Answer::unknown_task(id)),
+        _ => None,
+    });
+    server.add([task("t0")]);
+    let worker = Worker::new("job", |_, _: Value| -> Result<(), TaskError> {
+        Err(TaskError::in_progress(Duration::from_secs(60)))
+    });
+    let handle = start(&server, worker.poll_timeout(Duration::from_millis(200)));
+    let get = Call::Get("t0".to_owned());
+    server.wait_for("two looks", |all| all.iter().filter(|r| r.call == get).count() == 2);
+    assert_eq!(stop_clean(handle).completed, 1);
+    let looks = server.calls(&get);
+    assert!(looks.len() == 2 && looks[1].at - looks[0].at >= Duration::from_secs(1));
+    assert_eq!(server.updates("t0").len(), 1);
+}
+
+#[test]
 fn while_no_result_gets_through_no_more_tasks_are_fetched() {
     let cured = Arc::new(AtomicBool::new(false));
     let is_cured = Arc::clone(&cured);

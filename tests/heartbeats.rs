@@ -344,3 +344,23 @@ fn an_in_progress_result_is_followed_by_no_heartbeat() {
     assert!(!server.comes(Duration::from_secs(2), |all| n_heartbeats(all, "t0") > 0));
     assert_eq!(stop_clean(handle).completed, 1);
 }
+
+#[test]
+fn a_task_that_never_times_out_is_a_task() {
+    let endless = json!({
+        "responseTimeoutSeconds": i64::MAX,
+        "taskDefinition": {"timeoutSeconds": i64::MAX},
+        "startTime": i64::MIN,
+        "updateTime": i64::MAX,
+    });
+    let server = Server::well_behaved();
+    server.add([task_with("t0", endless.clone()), task_with("t1", endless), task("t2")]);
+    let worker = Worker::new("job", |cx, _: Value| {
+        cx.heartbeat();
+        Ok(json!({"ends": cx.deadline().is_some()}))
+    });
+    let handle = start(&server, worker);
+    server.wait_for_tasks(3);
+    assert_eq!(stop_clean(handle).completed, 3);
+    assert!(server.requests().iter().filter(|r| r.is_update()).all(|r| r.status() == "COMPLETED"));
+}

@@ -24,6 +24,7 @@ use crate::{
         readiness::Readiness,
         update::{Outbox, Report},
     },
+    task::FAR,
 };
 
 /// After the grace, deliveries and polls under way have this long to end before they are reported as they are.
@@ -162,7 +163,7 @@ impl RunnerHandle {
     fn stop_all(&mut self, grace: Duration, force: Option<&Receiver<i32>>) -> StopReport {
         let begun = Instant::now();
         self.stopped = true;
-        let end = begun + grace;
+        let end = begun + grace.min(FAR);
         self.stopping.store(true, Ordering::Release);
         self.alarm.stop();
         self.controls.clear();

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    task::FAR,
+};
 
 /// The state of every worker's polling.
 #[derive(Debug)]
@@ -61,7 +64,7 @@ impl Readiness {
 
     /// Waits until the last poll of every worker was answered.
     pub(crate) fn wait(&self, limit: Duration) -> Result<()> {
-        let end = Instant::now() + limit;
+        let end = Instant::now() + limit.min(FAR);
         let mut workers = self.workers();
         while workers.values().any(|polls| *polls != Polls::Work) {
             let left = end.saturating_duration_since(Instant::now());

@@ -75,7 +75,7 @@ pub(crate) fn verdict(outcome: &Result<()>) -> Verdict {
     };
     let said = error.server_message();
     match (error.kind(), error.status()) {
-        (ErrorKind::NotFound, _) if said.is_some_and(|m| m.starts_with("No such ")) => Verdict::Gone,
+        (ErrorKind::NotFound, _) if is_gone(error) => Verdict::Gone,
         (_, Some(413)) => Verdict::Refused,
         (ErrorKind::Rejected, Some(400)) if said.is_none_or(|m| m.starts_with("Validation failed")) => Verdict::Refused,
         (ErrorKind::Rejected, Some(408 | 425)) => Verdict::Retry,
@@ -84,6 +84,10 @@ pub(crate) fn verdict(outcome: &Result<()>) -> Verdict {
         (ErrorKind::Server, Some(500)) if !error.is_retryable() => Verdict::Suspect,
         _ => Verdict::Retry,
     }
+}
+
+fn is_gone(error: &Error) -> bool {
+    error.is_not_found() && error.server_message().is_some_and(|message| message.starts_with("No such "))
 }
 
 /// A finished task on its way to the server.
@@ -238,6 +242,7 @@ impl Delivery {
             match self.is_still_ours(&report) {
                 Ok(true) => {}
                 Ok(false) => return self.settle(report),
+                Err(error) if is_gone(&error) => return self.not_taken(report, Verdict::Gone, &error),
                 Err(error) => return self.again(report, &error),
             }
         }

@@ -62,6 +62,12 @@ impl Request {
         query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
+    /// The type that a poll asks for, as it stands in the path.
+    pub(crate) fn task_type(&self) -> &str {
+        let path = self.target.split('?').next().unwrap_or_default();
+        path.strip_prefix("/api/tasks/poll/batch/").unwrap_or_default()
+    }
+
     /// How many tasks a poll asks for.
     pub(crate) fn count(&self) -> usize {
         self.query("count").and_then(|count| count.parse().ok()).unwrap_or(1)
@@ -255,6 +261,11 @@ impl Server {
     pub(crate) fn add(&self, tasks: impl IntoIterator<Item = Value>) {
         self.shared.state().queue.extend(tasks);
         self.shared.changed.notify_all();
+    }
+
+    /// How many tasks nobody has fetched.
+    pub(crate) fn n_queued(&self) -> usize {
+        self.shared.state().queue.len()
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
@@ -531,10 +542,14 @@ fn hand_out(request: &Request, shared: &Shared) -> Vec<Value> {
     let end = Instant::now() + request.hold();
     let mut state = shared.state();
     loop {
+        let is_wanted = |task: &Value| task["taskType"] == request.task_type();
         let left = end.saturating_duration_since(Instant::now());
-        if !state.queue.is_empty() || left.is_zero() || state.over {
-            let n = request.count().min(state.queue.len());
-            return state.queue.drain(..n).collect();
+        if state.queue.iter().any(is_wanted) || left.is_zero() || state.over {
+            let (wanted, others): (VecDeque<_>, _) = std::mem::take(&mut state.queue).into_iter().partition(is_wanted);
+            let mut wanted = Vec::from(wanted);
+            let rest = wanted.split_off(request.count().min(wanted.len()));
+            state.queue = rest.into_iter().chain::<VecDeque<_>>(others).collect();
+            return wanted;
         }
         state = shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
     }

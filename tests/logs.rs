@@ -1,0 +1,132 @@
+//! What is logged while things go wrong: enough to know, and not a line for each request.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside #[test] functions")]
+
+mod common;
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, Once, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use common::{Answer, Request, Server, dawdle, start, stop_clean, task, task_with};
+use conductor_sync::{TaskRunner, Worker};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use serde_json::{Value, json};
+
+/// Keeps what this crate says at INFO and above.
+struct Lines(Mutex<Vec<(Level, String)>>);
+
+static LINES: Lines = Lines(Mutex::new(Vec::new()));
+
+impl Log for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= Level::Info && metadata.target().starts_with("conductor_sync")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.lines().push((record.level(), record.args().to_string()));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+impl Lines {
+    fn lines(&self) -> MutexGuard<'_, Vec<(Level, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The log is one for the whole program, so the tests in here run one after the other.
+fn listen() -> MutexGuard<'static, ()> {
+    static ONE_BY_ONE: Mutex<()> = Mutex::new(());
+    static ONCE: Once = Once::new();
+    let alone = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    ONCE.call_once(|| {
+        log::set_logger(&LINES).unwrap();
+        log::set_max_level(LevelFilter::Info);
+    });
+    LINES.lines().clear();
+    alone
+}
+
+fn warnings() -> Vec<String> {
+    LINES.lines().iter().filter(|(level, _)| *level <= Level::Warn).map(|(_, text)| text.clone()).collect()
+}
+
+fn echo() -> Worker {
+    Worker::new("job", |_, input: Value| Ok(input)).poll_timeout(Duration::from_millis(200))
+}
+
+#[test]
+fn an_outage_of_a_hundred_requests_is_worth_a_few_lines() {
+    let _alone = listen();
+    let down = Arc::new(AtomicBool::new(false));
+    let is_down = Arc::clone(&down);
+    let server = Server::start(move |r| {
+        // It goes down with the first result, so that all results and heartbeats meet it.
+        is_down.fetch_or(r.is_update() && r.nth == 0 && r.task_id() == "t0", Ordering::AcqRel);
+        is_down.load(Ordering::Acquire).then(|| Answer::refused(503, "down for maintenance"))
+    });
+    server.add((0..64).map(|n| task_with(&format!("t{n}"), json!({"responseTimeoutSeconds": 1}))));
+    let handle = TaskRunner::new(&server.client()).worker(echo()).threads(16).start().unwrap();
+    let n_refused = |all: &[Request]| {
+        let first = all.iter().position(Request::is_update).unwrap_or(all.len());
+        all[first..].iter().filter(|r| r.answered.is_some()).count()
+    };
+    server.wait_for("a hundred requests", |all| n_refused(all) >= 100);
+    down.store(false, Ordering::Release);
+    server.wait_for_tasks(64);
+    assert_eq!(stop_clean(handle).completed, 64);
+    let warnings = warnings();
+    assert!(!warnings.is_empty() && warnings.len() < 20, "{} lines: {warnings:#?}", warnings.len());
+    assert!(warnings.iter().any(|line| line.contains("down for maintenance")), "{warnings:#?}");
+    let all = LINES.lines();
+    assert!(all.iter().any(|(_, text)| text.contains("results are delivered again")), "{all:#?}");
+}
+
+#[test]
+fn a_server_that_sends_nothing_but_rubbish_is_worth_a_few_lines() {
+    for body in ["[null]", r#"[{"taskId": "t0"}]"#, "<html>", "{}", ""] {
+        let _alone = listen();
+        let server = Server::start(move |r| r.is_poll().then(|| Answer::status(200, "application/json", body)));
+        let handle = start(&server, echo());
+        dawdle(Duration::from_secs(2));
+        assert_eq!(stop_clean(handle).completed, 0);
+        let warnings = warnings();
+        let some: Vec<_> = warnings.iter().take(5).collect();
+        assert!((1..20).contains(&warnings.len()), "{body}: {} lines: {some:#?}", warnings.len());
+    }
+}
+
+#[test]
+fn connections_that_the_server_ends_in_order_are_no_trouble() {
+    let _alone = listen();
+    let n_requests = AtomicUsize::new(0);
+    let queue = Mutex::new((0..300).map(|n| task(&format!("t{n}"))).collect::<VecDeque<_>>());
+    // The real server ends a connection with its 100th request.
+    let server = Server::start(move |r| {
+        let ends = n_requests.fetch_add(1, Ordering::AcqRel) % 3 == 2;
+        let headers = if ends { "Connection: close\r\n" } else { "" };
+        let answer = if r.is_poll() {
+            let mut queue = queue.lock().unwrap();
+            let n = r.count().min(queue.len());
+            Value::Array(queue.drain(..n).collect()).to_string()
+        } else {
+            r.task_id().to_owned()
+        };
+        let answer = Answer::with_headers(200, "application/json", headers, answer.as_bytes());
+        Some(if ends { Answer::BytesAndEnd(answer.bytes()) } else { answer })
+    });
+    let handle = TaskRunner::new(&server.client()).worker(echo()).threads(8).start().unwrap();
+    server.wait_for_tasks(300);
+    assert_eq!(stop_clean(handle).completed, 300);
+    assert_eq!(warnings(), Vec::<String>::new());
+    assert_eq!(server.requests().iter().filter(|r| r.is_update()).count(), 300);
+}
