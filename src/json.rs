@@ -52,7 +52,10 @@ impl RawJson {
     /// # Errors
     /// When the text is not what `T` expects; the error names the place.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_str(self.get()).map_err(|e| Error::decode("JSON", e, self.get()))
+        serde_json::from_str(self.get()).map_err(|e| {
+            let place = misfit::<T>(self.get()).unwrap_or_else(|| "JSON".to_owned());
+            Error::decode(place, e, self.get())
+        })
     }
 
     /// Decodes the text into a [`serde_json::Value`]; integers beyond 64 bits become floats.
@@ -72,6 +75,13 @@ impl RawJson {
     pub fn is_null(&self) -> bool {
         self.get() == "null"
     }
+}
+
+/// Where a text does not fit `T`: the path to the field, unless it is the whole text. It is decoded once more for this.
+pub(crate) fn misfit<T: DeserializeOwned>(text: &str) -> Option<String> {
+    let mut decoder = serde_json::Deserializer::from_str(text);
+    let error = serde_path_to_error::deserialize::<_, T>(&mut decoder).err()?;
+    error.path().iter().next().is_some().then(|| error.path().to_string())
 }
 
 impl Default for RawJson {
@@ -117,6 +127,25 @@ impl From<&str> for RawJson {
         Self::from(Value::from(text))
     }
 }
+
+impl From<String> for RawJson {
+    /// A JSON string with this text, not JSON parsed from it.
+    fn from(text: String) -> Self {
+        Self::from(Value::from(text))
+    }
+}
+
+/// Numbers and truth values.
+macro_rules! from_plain {
+    ($($plain:ty),*) => {
+        $(impl From<$plain> for RawJson {
+            fn from(value: $plain) -> Self {
+                Self::from(Value::from(value))
+            }
+        })*
+    };
+}
+from_plain!(bool, i32, i64, u32, u64, f64);
 
 impl FromStr for RawJson {
     type Err = Error;

@@ -382,7 +382,7 @@ impl Build {
     fn polling(&self, runner: &TaskRunner, worker: &Worker, slots: SlotSource, assigned: Sender<Assigned>) -> Polling {
         Polling {
             client: runner.client.clone(),
-            task_type: worker.task_type().to_owned(),
+            task_type: worker.task_type().into(),
             domain: worker.domain_name().map(str::to_owned),
             worker_id: self.worker_id.clone(),
             hold: worker.hold().max(Duration::from_millis(1)),

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     error::{Error, Result},
-    json::RawJson,
+    json::{RawJson, misfit},
     task::{FAR, Task, TaskExecLog, TaskResult, TaskResultStatus},
 };
 
@@ -72,7 +72,10 @@ impl Worker {
     ///
     /// The task's input is decoded into `I`; an input that does not fit fails the task for good, naming the field. What the
     /// handler returns becomes the output; anything but an object is wrapped as `{"result": …}`. A float that is no number
-    /// is written as null. A panic fails the task with the panic's message.
+    /// is written as null. A panic fails the task with the panic's message. With `()` for `I` any input will do.
+    ///
+    /// Write a closure where it is used, or name the type of its first argument (`|cx: &TaskContext, input: I|`): the
+    /// compiler can't infer it otherwise.
     pub fn new<I, O, F>(task_type: impl Into<String>, handler: F) -> Self
     where
         I: DeserializeOwned,
@@ -233,7 +236,8 @@ impl fmt::Debug for Worker {
 /// }
 /// assert!(charge("x").is_err());
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "it only has an effect when the handler returns it"]
 pub struct TaskError {
     status: TaskResultStatus,
     reason: Option<String>,
@@ -258,21 +262,9 @@ impl TaskError {
         Self { callback_after, ..Self::with_status(TaskResultStatus::InProgress, None) }
     }
 
-    /// Sets the output, which should be an object.
-    #[must_use]
-    pub fn output(mut self, output: impl Into<RawJson>) -> Self {
-        self.output = Some(output.into());
-        self
-    }
-
-    fn with_status(status: TaskResultStatus, reason: Option<String>) -> Self {
-        Self { status, reason, callback_after: Duration::ZERO, output: None }
-    }
-}
-
-// `TaskError` itself is no `std::error::Error`: only so can any other error turn into one.
-impl<E: StdError> From<E> for TaskError {
-    fn from(error: E) -> Self {
+    /// The attempt failed because of `error`, for errors that `?` does not take: `TaskError::caused_by(error.as_ref())` for a
+    /// boxed error or one of the anyhow crate. The reason is the error with its chain of causes.
+    pub fn caused_by(error: &(dyn StdError + 'static)) -> Self {
         let mut reason = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -284,6 +276,62 @@ impl<E: StdError> From<E> for TaskError {
             cause = error.source();
         }
         Self::failed(reason)
+    }
+
+    /// Says what was being done when it failed, in front of the reason:
+    /// `fs::read(path).map_err(|e| TaskError::from(e).context("read the invoice"))?`.
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.reason = Some(match self.reason {
+            Some(reason) => format!("{doing}: {reason}"),
+            None => doing.to_string(),
+        });
+        self
+    }
+
+    /// What is reported.
+    pub fn status(&self) -> &TaskResultStatus {
+        &self.status
+    }
+
+    /// Why, if there is a reason.
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// After what time an IN_PROGRESS task is handed out again.
+    pub fn callback_after(&self) -> Duration {
+        self.callback_after
+    }
+
+    /// The output that is reported along, if one was set.
+    pub fn output_data(&self) -> Option<&RawJson> {
+        self.output.as_ref()
+    }
+
+    /// Sets the output, which should be an object.
+    pub fn output(mut self, output: impl Into<RawJson>) -> Self {
+        self.output = Some(output.into());
+        self
+    }
+
+    fn with_status(status: TaskResultStatus, reason: Option<String>) -> Self {
+        Self { status, reason, callback_after: Duration::ZERO, output: None }
+    }
+}
+
+// `TaskError` itself is no `std::error::Error`: only so can any other error turn into one.
+impl<E: StdError + 'static> From<E> for TaskError {
+    fn from(error: E) -> Self {
+        Self::caused_by(&error)
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            Some(reason) => write!(f, "{}: {reason}", self.status),
+            None => self.status.fmt(f),
+        }
     }
 }
 
@@ -418,7 +466,8 @@ impl TaskContext {
     /// ```
     ///
     /// # Errors
-    /// When `task` is no task: see the fields of [`Task`].
+    /// When `task` is no task: it is JSON as the server sends it, with at least `taskId` and `workflowInstanceId`; the
+    /// input is `inputData`. See the wire names of [`Task`].
     pub fn for_test(task: &impl Serialize) -> Result<Self> {
         let text = serde_json::value::to_raw_value(task).map_err(|e| Error::encode("task", e))?;
         let task =
@@ -466,7 +515,7 @@ impl TaskContext {
 
     /// How often this attempt was handed out, from 1: more than 1 after an IN_PROGRESS result.
     pub fn poll_count(&self) -> u32 {
-        self.task.poll_count
+        self.task.poll_count.max(1)
     }
 
     /// The domain it was polled from.
@@ -480,7 +529,8 @@ impl TaskContext {
         format!("{}:{}", self.task.workflow_id, self.task.task_id)
     }
 
-    /// Adds a line to the task's log; it is sent with the result.
+    /// Adds a line to the task's log; it is sent with the result. The server keeps 10 entries of a report (3.32.1), so lines
+    /// beyond the tenth are joined into the last entry.
     pub fn log(&self, line: impl Into<String>) {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(TaskExecLog::now(line));
     }
@@ -584,6 +634,22 @@ impl Outcome {
 
     /// A whole result of a raw handler, made fit to be sent.
     fn from_result(cx: &TaskContext, mut result: TaskResult) -> Self {
+        let given = |id: &str, own: &str| id.is_empty() || id == own;
+        let problem = if !given(&result.task_id, cx.task_id()) || !given(&result.workflow_instance_id, cx.workflow_id())
+        {
+            Some(format!(
+                "it is for task {} of workflow {}: make it with TaskContext::result",
+                result.task_id, result.workflow_instance_id
+            ))
+        } else if result.status == TaskResultStatus::default() {
+            Some("it has no status: make it with TaskContext::result".to_owned())
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            let reason = format!("the handler returned a result that can't be used: {problem}");
+            return Self::failed(cx, TaskResultStatus::FailedWithTerminalError, reason, "InvalidOutput");
+        }
         result.task_id = cx.task_id().to_owned();
         result.workflow_instance_id = cx.workflow_id().to_owned();
         if result.worker_id.is_none() {
@@ -607,13 +673,13 @@ impl Outcome {
 }
 
 fn decode_input<I: DeserializeOwned>(text: &str) -> Result<I, String> {
-    serde_json::from_str(text).map_err(|first| {
-        // Decoded once more, to say where it went wrong.
-        let mut decoder = serde_json::Deserializer::from_str(text);
-        match serde_path_to_error::deserialize::<_, I>(&mut decoder) {
-            Err(e) if e.path().iter().next().is_some() => format!("{}: {}", e.path(), e.inner()),
-            _ => first.to_string(),
-        }
+    serde_json::from_str(text).or_else(|error| {
+        // A type without content, such as `()`, takes any input.
+        let unit = (size_of::<I>() == 0).then(|| serde_json::from_str("null").ok()).flatten();
+        unit.ok_or_else(|| match misfit::<I>(text) {
+            Some(path) => format!("{path}: {error}"),
+            None => error.to_string(),
+        })
     })
 }
 

@@ -10,6 +10,7 @@ use std::{
 use crossbeam_channel::Receiver;
 
 use crate::{
+    error::excerpt,
     metrics::Metrics,
     runner::{
         keep::{Held, Register},
@@ -47,7 +48,7 @@ pub(crate) fn execute(
 ) {
     for task in assigned {
         if task.held.lease_is_over(Instant::now()) {
-            log::warn!("task not started: its lease ended while it waited here task_id={}", task.context.task_id());
+            log::warn!("task not started: its lease ended while it waited here {}", task.held);
             task.held.metrics.late();
             register.settle(&task.held, false);
             continue;
@@ -83,7 +84,14 @@ fn run(task: &Assigned, register: &Register, metrics: &Metrics) -> Report {
     held.metrics.result_size(outcome.result.output_data.as_ref().map_or(0, |output| output.get().len()));
     match outcome.failure {
         None => held.metrics.executed(elapsed),
-        Some(failure) => held.metrics.execution_failed(elapsed, failure),
+        Some(failure) => {
+            held.metrics.execution_failed(elapsed, failure);
+            let reason = outcome.result.reason_for_incompletion.as_deref().unwrap_or_default();
+            match failure {
+                "Panic" => log::warn!("{} {held}", excerpt(reason)),
+                _ => log::info!("attempt ended as {}: {} {held}", outcome.result.status, excerpt(reason)),
+            }
+        }
     }
     let in_progress = outcome.result.status == TaskResultStatus::InProgress;
     held.set_reporting(in_progress);
@@ -147,7 +155,6 @@ fn panicked(context: &TaskContext, panic: Box<dyn Any + Send>, metrics: &Metrics
         _ => "its payload is no text".to_owned(),
     };
     discard(panic);
-    log::warn!("handler panicked: {message} task_id={} workflow_id={}", context.task_id(), context.workflow_id());
     Outcome::failed(context, TaskResultStatus::Failed, format!("the handler panicked: {message}"), "Panic")
 }
 

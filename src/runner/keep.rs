@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -37,8 +38,10 @@ pub(crate) enum Stage {
 /// A task that this process holds, from receipt until its report is settled.
 #[derive(Debug)]
 pub(crate) struct Held {
+    pub(crate) task_type: Arc<str>,
     pub(crate) task_id: String,
     pub(crate) workflow_id: String,
+    pub(crate) attempt: u32,
     pub(crate) poll_count: u32,
     pub(crate) signals: Arc<Signals>,
     pub(crate) metrics: TaskMetrics,
@@ -71,19 +74,25 @@ struct State {
 
 impl Held {
     /// A task of which only the ids can be read. It gets no heartbeats.
-    pub(crate) fn unreadable(workflow_id: &str, task_id: &str, metrics: TaskMetrics) -> Self {
-        let (workflow_id, task_id) = (workflow_id.to_owned(), task_id.to_owned());
-        Self::with_ids(task_id, workflow_id, 0, metrics, Arc::default())
+    pub(crate) fn unreadable(task_type: &Arc<str>, workflow_id: &str, task_id: &str, metrics: TaskMetrics) -> Self {
+        Self::with_ids(task_type, workflow_id, task_id, metrics, Arc::default())
     }
 
-    pub(crate) fn new(task: &PolledTask, heartbeats: Heartbeats, metrics: TaskMetrics, signals: Arc<Signals>) -> Self {
+    pub(crate) fn new(
+        task_type: &Arc<str>,
+        task: &PolledTask,
+        heartbeats: Heartbeats,
+        metrics: TaskMetrics,
+        signals: Arc<Signals>,
+    ) -> Self {
         let beat_every = match heartbeats {
             Heartbeats::Off => None,
             Heartbeats::ByLease => task.lease.map(|lease| lease.mul_f64(BEAT_AT)),
             Heartbeats::Every(interval) => Some(interval),
         };
-        let (task_id, workflow_id) = (task.task_id.clone(), task.workflow_id.clone());
-        let mut held = Self::with_ids(task_id, workflow_id, task.poll_count, metrics, signals);
+        let mut held = Self::with_ids(task_type, &task.workflow_id, &task.task_id, metrics, signals);
+        held.attempt = task.attempt;
+        held.poll_count = task.poll_count;
         held.beat_every = beat_every;
         held.lease = task.lease;
         held.deadline = task.time_left.map(|left| held.received + left);
@@ -95,9 +104,9 @@ impl Held {
     }
 
     fn with_ids(
-        task_id: String,
-        workflow_id: String,
-        poll_count: u32,
+        task_type: &Arc<str>,
+        workflow_id: &str,
+        task_id: &str,
         metrics: TaskMetrics,
         signals: Arc<Signals>,
     ) -> Self {
@@ -114,9 +123,11 @@ impl Held {
             gone: false,
         };
         Self {
-            task_id,
-            workflow_id,
-            poll_count,
+            task_type: Arc::clone(task_type),
+            task_id: task_id.to_owned(),
+            workflow_id: workflow_id.to_owned(),
+            attempt: 0,
+            poll_count: 0,
             signals,
             metrics,
             beat_every: None,
@@ -160,11 +171,7 @@ impl Held {
     fn cancel(&self) {
         if !self.signals.cancelled.swap(true, Ordering::AcqRel) {
             self.metrics.cancelled();
-            log::info!(
-                "task ended on the server while it ran here task_id={} workflow_id={}",
-                self.task_id,
-                self.workflow_id
-            );
+            log::info!("task ended on the server while it ran here {self}");
         }
     }
 
@@ -215,6 +222,14 @@ impl Held {
         };
         let beat = state.next_beat.filter(|_| !state.beating);
         beat.into_iter().chain(check).min().unwrap_or(self.received + Duration::from_secs(3600))
+    }
+}
+
+impl fmt::Display for Held {
+    /// The tail of a log line about it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { task_type, task_id, workflow_id, attempt, .. } = self;
+        write!(f, "task_type={task_type} task_id={task_id} workflow_id={workflow_id} attempt={attempt}")
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) enum Command {
 #[derive(Clone)]
 pub(crate) struct Polling {
     pub(crate) client: Client,
-    pub(crate) task_type: String,
+    pub(crate) task_type: Arc<str>,
     pub(crate) domain: Option<String>,
     pub(crate) worker_id: String,
     pub(crate) hold: Duration,
@@ -341,7 +341,7 @@ impl Polling {
     }
 
     fn request(&self, count: usize, hold: Duration) -> Result<Vec<Result<PolledTask, Unreadable>>> {
-        let about = ("poll", self.task_type.as_str());
+        let about = ("poll", &*self.task_type);
         let request = Request::new(Method::Get, "/tasks/poll/batch/{taskType}", &[&self.task_type], about)?
             .query("count", &count.to_string())
             .query("timeout", &hold.as_millis().to_string())
@@ -380,23 +380,22 @@ impl Polling {
             };
             let (stopping, nudge) = (Arc::clone(&self.stopping), Some(self.register.nudge()));
             let signals = Arc::new(Signals { stopping, nudge, ..Signals::default() });
-            let held = Arc::new(Held::new(&task, self.heartbeats, self.metrics.clone(), Arc::clone(&signals)));
+            let held = Arc::new(Held::new(
+                &self.task_type,
+                &task,
+                self.heartbeats,
+                self.metrics.clone(),
+                Arc::clone(&signals),
+            ));
             if !self.register.admit(Arc::clone(&held)) {
-                log::warn!(
-                    "task was handed out again while it is held here, so it is not run twice task_id={}",
-                    held.task_id
-                );
+                log::warn!("task was handed out again while it is held here, so it is not run twice {held}");
                 continue;
             }
-            let ours = task.type_names.iter().flatten().any(|name| *name == self.task_type)
+            let ours = task.type_names.iter().flatten().any(|name| **name == *self.task_type)
                 || task.type_names.iter().all(Option::is_none);
             let context = TaskContext::new(task, self.domain.clone(), self.worker_id.clone(), signals);
             if !ours {
-                log::warn!(
-                    "poll {}: the server handed out a task of another type task_id={}",
-                    self.task_type,
-                    held.task_id
-                );
+                log::warn!("the server handed out a task of another type, which is given back {held}");
                 self.outbox.give_back(Report::give_back(&context, held));
                 continue;
             }
@@ -444,7 +443,7 @@ impl Polling {
         let status = TaskResultStatus::FailedWithTerminalError;
         let text = shorten(&format!("the worker can't read the task: {reason}"));
         let body = small_body(&TaskResult::new(workflow_id, task_id, status).reason(text).worker_id(&self.worker_id));
-        let held = Arc::new(Held::unreadable(workflow_id, task_id, self.metrics.clone()));
+        let held = Arc::new(Held::unreadable(&self.task_type, workflow_id, task_id, self.metrics.clone()));
         held.set_reporting(false);
         if self.register.admit(Arc::clone(&held)) {
             self.outbox.give_back(Report::new(held, body, false));

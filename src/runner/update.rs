@@ -306,7 +306,7 @@ impl Delivery {
     fn was_undone(&self, report: &mut Report) -> Result<bool> {
         report.n_looks += 1;
         if report.n_looks > MOST_LOOKS {
-            log::warn!("a result was acknowledged, and its task still runs task_id={}", report.held.task_id);
+            log::warn!("a result was acknowledged, and its task still runs {}", report.held);
             return Ok(false);
         }
         match self.client.tasks().get(&report.held.task_id) {
@@ -319,7 +319,7 @@ impl Delivery {
     fn not_taken(&self, mut report: Report, verdict: Verdict, error: &Error) -> Option<(Report, Duration)> {
         match verdict {
             Verdict::Gone if report.gone.is_some() && report.gone_pause().is_zero() => {
-                log::info!("result not wanted: {error} task_id={}", report.held.task_id);
+                log::info!("result not wanted: {error} {}", report.held);
                 report.held.metrics.unwanted();
                 self.settle(report)
             }
@@ -352,7 +352,7 @@ impl Delivery {
     /// Sets a refused report aside and fails the task in its place, so that the workflow does not hang.
     fn replace(&self, mut report: Report, error: &Error) -> Option<(Report, Duration)> {
         let held = Arc::clone(&report.held);
-        log::error!("result set aside: {error} task_id={} workflow_id={}", held.task_id, held.workflow_id);
+        log::error!("result set aside: {error} {held}");
         held.metrics.set_aside();
         if matches!(report.kind, Kind::Substitute | Kind::GiveBack) {
             return self.settle(report);
@@ -380,7 +380,7 @@ impl Delivery {
             result: text.parse().unwrap_or_else(|_| RawJson::from(&*text)),
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| callback(&result))) {
-            log::error!("the callback for undeliverable results panicked task_id={}", result.task_id);
+            log::error!("the callback for undeliverable results panicked {}", report.held);
             discard(panic);
         }
     }
@@ -455,7 +455,7 @@ impl Outbox {
     pub(crate) fn give_back(&self, report: Report) {
         // The updaters outlive all others, so this fails only when the runner is over; the report lists the task then.
         if let Err(unsent) = self.reports.send(report) {
-            log::error!("a result is lost since the runner is over task_id={}", unsent.0.held.task_id);
+            log::error!("a result is lost since the runner is over {}", unsent.0.held);
         }
     }
 }
