@@ -159,7 +159,10 @@ fn check_segment(name: &str, value: &str) -> Result<(), String> {
         _ if value.chars().any(char::is_control) => "must not contain control characters",
         _ => return Ok(()),
     };
-    Err(format!("{name} {problem} (given: `{}`)", excerpt(value)))
+    match value {
+        "" => Err(format!("{name} {problem}")),
+        _ => Err(format!("{name} {problem} (given: `{}`)", excerpt(value))),
+    }
 }
 
 /// What is wrong with a task type or another name that stands in paths; `None` when nothing is.
@@ -358,6 +361,10 @@ impl Http {
             {
                 (ErrorKind::Connect, format!("{base} can't be reached: {e}"))
             }
+            ureq::Error::Io(e) if e.kind() == Io::InvalidData && base.starts_with("https") => (
+                ErrorKind::Connect,
+                format!("no TLS connection to {base}: {e}: does the server speak https on this port?"),
+            ),
             ureq::Error::ConnectionFailed => (ErrorKind::Connect, format!("no connection to {base}")),
             ureq::Error::BodyExceedsLimit(limit) => (
                 ErrorKind::TooLarge,

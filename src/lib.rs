@@ -93,7 +93,7 @@ pub use metadata::{
     SchemaDef, SchemaType, StateChangeEvent, SubWorkflowParams, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask,
 };
 pub use metrics::{Health, MetricSet, Metrics, MetricsServer};
-pub use runner::{RunnerHandle, StopReport, TaskRunner, UndeliverableResult};
+pub use runner::{RunnerControl, RunnerHandle, StopReport, TaskRunner, UndeliverableResult};
 pub use task::{
     PollData, PollRequest, ReferenceUpdate, RuntimeMetadata, Task, TaskClient, TaskExecLog, TaskResult,
     TaskResultStatus, TaskStatus,

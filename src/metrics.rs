@@ -224,7 +224,8 @@ impl Metrics {
         health: impl Fn() -> Health + Send + Sync + 'static,
     ) -> Result<MetricsServer> {
         let cannot_use = |why: String| Error::invalid("metrics address", why);
-        let addresses = address.to_socket_addrs().map_err(|e| cannot_use(e.to_string()).with_source(e))?;
+        let addresses =
+            address.to_socket_addrs().map_err(|e| cannot_use(format!("no HOST:PORT: {e}")).with_source(e))?;
         let addresses: Vec<SocketAddr> = addresses.collect();
         if addresses.is_empty() {
             return Err(cannot_use("the name has no address".to_owned()));
@@ -233,8 +234,8 @@ impl Metrics {
     }
 
     /// As [`Metrics::serve_with_health`], for a runner's list of problems.
-    pub(crate) fn serve_with(&self, address: SocketAddr, problems: Problems) -> Result<MetricsServer> {
-        self.serve_with_health(address, move || Health::not_ready(problems()))
+    pub(crate) fn serve_with(&self, addresses: &[SocketAddr], problems: Problems) -> Result<MetricsServer> {
+        self.serve_with_health(addresses, move || Health::not_ready(problems()))
     }
 
     /// Sums up each task type in one line, for people: polls, executions, results.

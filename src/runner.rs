@@ -13,7 +13,7 @@ mod update;
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{SocketAddr, ToSocketAddrs},
     process,
     sync::{Arc, OnceLock, atomic::AtomicBool},
     thread,
@@ -38,7 +38,7 @@ use readiness::Readiness;
 use slot::{Places, SlotSource};
 use update::{Delivery, OnUndeliverable, Outbox, Report, Updater, hold_retries};
 
-pub use handle::{RunnerHandle, StopReport};
+pub use handle::{RunnerControl, RunnerHandle, StopReport};
 pub use update::UndeliverableResult;
 
 /// Undelivered results that are kept for each thread before the pools wait.
@@ -46,6 +46,12 @@ const UNDELIVERED_PER_THREAD: usize = 2;
 
 /// Heartbeats and checks are sent by at most this many threads at once.
 const MOST_KEEPERS: usize = 8;
+
+/// What is meant by a larger number is no number of threads; and starting so many would end the process.
+const MOST_THREADS: usize = 10_000;
+
+/// An idle worker sends a poll in this time.
+const LEAST_POLL_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Also with one task at a time, one more thread than is waiting for an answer: the next report or heartbeat shall not wait.
 const LEAST_CREW: usize = 2;
@@ -79,7 +85,8 @@ pub struct TaskRunner {
     worker_id: Option<String>,
     grace: Duration,
     check_every: Duration,
-    metrics_address: Option<SocketAddr>,
+    /// Looked up when it is set; a failure is told at start.
+    metrics_address: Option<Result<Vec<SocketAddr>, String>>,
     on_undeliverable: Option<OnUndeliverable>,
 }
 
@@ -101,6 +108,12 @@ impl TaskRunner {
     /// Adds a worker. Two workers for the same task type in the same domain are refused at start.
     pub fn worker(mut self, worker: Worker) -> Self {
         self.workers.push(worker);
+        self
+    }
+
+    /// Adds several workers.
+    pub fn workers(mut self, workers: impl IntoIterator<Item = Worker>) -> Self {
+        self.workers.extend(workers);
         self
     }
 
@@ -131,8 +144,9 @@ impl TaskRunner {
 
     /// Serves `/metrics`, `/health` and `/ready` on this address. Port 0 picks a free one: see
     /// [`RunnerHandle::metrics_address`]. Give a loopback address unless others shall see it. Defaults to none.
-    pub fn metrics_address(mut self, address: impl Into<SocketAddr>) -> Self {
-        self.metrics_address = Some(address.into());
+    pub fn metrics_address(mut self, address: impl ToSocketAddrs) -> Self {
+        let addresses = address.to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        self.metrics_address = Some(addresses.map_err(|e| e.to_string()));
         self
     }
 
@@ -176,8 +190,20 @@ impl TaskRunner {
         if self.n_threads == 0 && self.workers.iter().any(|w| w.n_dedicated_threads().is_none()) {
             problems.push("threads must not be 0".to_owned());
         }
+        match &self.metrics_address {
+            Some(Err(e)) => problems.push(format!("the metrics address is no HOST:PORT: {e}")),
+            Some(Ok(addresses)) if addresses.is_empty() => {
+                problems.push("the metrics address has no address".to_owned())
+            }
+            _ => {}
+        }
+        let n_dedicated = self.workers.iter().filter_map(Worker::n_dedicated_threads).fold(0, usize::saturating_add);
+        let n_pollers = self.workers.iter().map(Worker::n_pollers).fold(0, usize::saturating_add);
+        if n_dedicated.saturating_add(self.n_threads).saturating_add(n_pollers) > MOST_THREADS {
+            problems.push(format!("there would be more than {MOST_THREADS} threads"));
+        }
         for (n, worker) in self.workers.iter().enumerate() {
-            let about = |problem| format!("worker {}: {problem}", excerpt(worker.task_type()));
+            let about = |problem| format!("worker `{}`: {problem}", excerpt(worker.task_type()));
             problems.extend(self.problems_with(worker, &self.workers[..n]).into_iter().map(about));
         }
         match problems.is_empty() {
@@ -190,17 +216,37 @@ impl TaskRunner {
         let same =
             |other: &Worker| (other.task_type(), other.domain_name()) == (worker.task_type(), worker.domain_name());
         let domain = worker.domain_name().unwrap_or_default();
+        let (hold, limit) = (worker.hold(), self.client.http().request_timeout());
+        let in_domain =
+            worker.domain_name().map_or_else(String::new, |domain| format!(" in domain `{}`", excerpt(domain)));
         let checks = [
-            (worker.n_dedicated_threads() == Some(0), "dedicated_threads must not be 0"),
-            (worker.most_at_once() == Some(0), "max_concurrent must not be 0"),
-            (worker.n_pollers() == 0, "pollers must not be 0"),
-            (worker.hold() > MAX_POLL_TIMEOUT, "poll_timeout must not be above 5 s: the server refuses it"),
+            (worker.n_dedicated_threads() == Some(0), "dedicated_threads must not be 0".to_owned()),
+            (worker.most_at_once() == Some(0), "max_concurrent must not be 0".to_owned()),
             (
-                worker.hold() >= self.client.http().request_timeout(),
-                "poll_timeout must be below Config::request_timeout, or tasks are lost with answers that come too late",
+                worker.most_at_once().is_some() && worker.n_dedicated_threads().is_some(),
+                "max_concurrent is for workers of the shared pool: dedicated_threads limits this one already"
+                    .to_owned(),
             ),
-            (domain.chars().any(char::is_control), "domain must not contain control characters"),
-            (before.iter().any(same), "there is another worker for this task type and domain"),
+            (worker.n_pollers() == 0, "pollers must not be 0".to_owned()),
+            (
+                !(LEAST_POLL_TIMEOUT..=MAX_POLL_TIMEOUT).contains(&hold),
+                format!(
+                    "poll_timeout is {hold:?}; it must not be below 50 ms, a flood of polls, nor above 5 s, which the server refuses"
+                ),
+            ),
+            (
+                hold >= limit,
+                format!(
+                    "poll_timeout is {hold:?}; it must be below Config::request_timeout, which is {limit:?}, or tasks are lost with answers that come too late"
+                ),
+            ),
+            (domain.chars().any(char::is_control), "domain must not contain control characters".to_owned()),
+            (
+                before.iter().any(same),
+                format!(
+                    "there is another worker for this type{in_domain}: use one with more threads, or another domain"
+                ),
+            ),
         ];
         let named = problem_with_name("task type", worker.task_type());
         named
@@ -278,7 +324,7 @@ impl Build {
         let server = self.serve_metrics(&runner, &metrics)?;
         let (pollers_alive, pollers_ended) = bounded(0);
         let mut handle = RunnerHandle {
-            controls: Vec::new(),
+            control: RunnerControl { commands: Vec::new(), alarm: Arc::clone(&self.alarm) },
             grace: runner.grace,
             alarm: Arc::clone(&self.alarm),
             stop: self.stop.clone(),
@@ -310,7 +356,7 @@ impl Build {
     }
 
     fn serve_metrics(&self, runner: &TaskRunner, metrics: &Metrics) -> Result<Option<MetricsServer>> {
-        let Some(address) = runner.metrics_address else {
+        let Some(Ok(addresses)) = &runner.metrics_address else {
             return Ok(None);
         };
         let (readiness, delivery) = (Arc::clone(&self.readiness), Arc::clone(&self.delivery));
@@ -321,7 +367,7 @@ impl Build {
             }
             problems
         };
-        metrics.serve_with(address, Arc::new(problems)).map(Some)
+        metrics.serve_with(addresses, Arc::new(problems)).map(Some)
     }
 
     fn start_updaters(&self, handle: &mut RunnerHandle) -> Result<()> {
@@ -366,7 +412,7 @@ impl Build {
             let polling = self.polling(runner, worker, SlotSource { pool: places, own }, assigned);
             // A command waits here while a poll is under way; more than a few are never needed.
             let (commands_in, commands) = bounded(16);
-            handle.controls.push((worker.task_type().to_owned(), commands_in));
+            handle.control.commands.push((worker.task_type().to_owned(), commands_in));
             let (more_in, more) = bounded(1);
             for n in 1..worker.n_pollers() {
                 let (polling, more, tell) = (polling.clone(), more.clone(), more_in.clone());
@@ -489,9 +535,11 @@ mod tests {
     #[test]
     fn a_runner_says_everything_that_is_wrong_at_once() {
         let error = refused(runner().threads(0).worker(worker("a")).worker(worker("a")).worker(worker("b/c")));
-        for part in
-            ["threads must not be 0", "worker a: there is another worker", "worker b/c: task type must not contain `/`"]
-        {
+        for part in [
+            "threads must not be 0",
+            "worker `a`: there is another worker",
+            "worker `b/c`: task type must not contain `/`",
+        ] {
             assert!(error.contains(part), "{part}: {error}");
         }
     }
@@ -508,6 +556,9 @@ mod tests {
             (worker("a").max_concurrent(0), "max_concurrent"),
             (worker("a").pollers(0), "pollers"),
             (worker("a").poll_timeout(Duration::from_millis(5001)), "above 5 s"),
+            (worker("a").poll_timeout(Duration::ZERO), "below 50 ms"),
+            (worker("a").dedicated_threads(1_000_000), "more than 10000 threads"),
+            (worker("a").dedicated_threads(2).max_concurrent(1), "dedicated_threads limits this one"),
         ] {
             let error = refused(runner().worker(bad));
             assert!(error.contains(says), "{says}: {error}");

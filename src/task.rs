@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, excerpt},
     http::{Http, Method, Request},
     json::{Field, RawJson, wire, wire_enum},
     metadata::{TaskDef, WorkflowTask, whole_seconds},
@@ -475,7 +475,8 @@ impl TaskClient {
     pub fn poll_batch(&self, request: impl Into<PollRequest>) -> Result<Vec<Task>> {
         let poll = request.into();
         if poll.timeout > MAX_POLL_TIMEOUT {
-            return Err(Error::invalid("poll timeout", "must not be above 5 s: the server refuses it"));
+            let message = format!("timeout is {:?}; it must not be above 5 s, which the server refuses", poll.timeout);
+            return Err(Error::invalid(format!("poll {}", excerpt(&poll.task_type)), message));
         }
         let about = ("poll", poll.task_type.as_str());
         let request = Request::new(Method::Get, "/tasks/poll/batch/{taskType}", &[&poll.task_type], about)?
@@ -507,6 +508,10 @@ impl TaskClient {
             if id.is_empty() {
                 return Err(Error::invalid("update task", format!("{name} must not be empty")));
             }
+        }
+        if result.output_data.as_ref().is_some_and(|output| !output.is_object() && !output.is_null()) {
+            let message = "output_data must be a JSON object: wrap it in one, for instance as {\"result\": …}";
+            return Err(Error::invalid(format!("update task {}", excerpt(&result.task_id)), message));
         }
         let request = Request::new(Method::Post, "/tasks", &[], ("update task", &result.task_id))?.json(result)?;
         self.http.send(&request)?.done()

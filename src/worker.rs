@@ -140,13 +140,14 @@ impl Worker {
         self
     }
 
-    /// Limits how many tasks of this worker run at once in the shared pool. Defaults to the pool's size.
+    /// Limits how many tasks of this worker run at once in the shared pool. Defaults to the pool's size. Not for a worker
+    /// with threads of its own.
     pub fn max_concurrent(mut self, n_tasks: usize) -> Self {
         self.max_concurrent = Some(n_tasks);
         self
     }
 
-    /// Sets how long the server may hold a poll of an idle queue, at most 5 s. An idle worker costs one request in that
+    /// Sets how long the server may hold a poll of an idle queue, from 50 ms to 5 s. An idle worker costs one request in that
     /// time. Defaults to 2 s.
     pub fn poll_timeout(mut self, hold: Duration) -> Self {
         self.poll_timeout = hold;

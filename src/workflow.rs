@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, excerpt},
     http::{Http, Method, Request},
     json::{RawJson, wire, wire_enum},
     metadata::{IdempotencyStrategy, WorkflowDef},
@@ -261,11 +261,13 @@ impl WorkflowClient {
         if request.name.trim().is_empty() {
             return Err(Error::invalid("start workflow", "name must not be empty"));
         }
+        let invalid =
+            |message: String| Err(Error::invalid(format!("start workflow {}", excerpt(&request.name)), message));
         if !(0..=99).contains(&request.priority) {
-            return Err(Error::invalid("start workflow", "priority must be from 0 to 99"));
+            return invalid(format!("priority is {}; it must be from 0 to 99", request.priority));
         }
-        if request.input.as_ref().is_some_and(|input| !input.is_object()) {
-            return Err(Error::invalid("start workflow", "input must be a JSON object"));
+        if let Some(input) = request.input.as_ref().filter(|input| !input.is_object()) {
+            return invalid(format!("input must be a JSON object (given: `{}`)", excerpt(input.get())));
         }
         let outcome = self.send_start(request);
         if let Err(error) = &outcome {

@@ -33,7 +33,7 @@ const FLUSH: Duration = Duration::from_secs(3);
 /// A running [`TaskRunner`](crate::TaskRunner). Dropping it stops the runner with its grace and waits for that.
 #[must_use = "dropping the handle stops the runner"]
 pub struct RunnerHandle {
-    pub(super) controls: Vec<(String, Sender<Command>)>,
+    pub(super) control: RunnerControl,
     pub(super) grace: Duration,
     pub(super) alarm: Arc<Alarm>,
     pub(super) stop: Receiver<()>,
@@ -57,38 +57,31 @@ impl RunnerHandle {
     /// Waits until every worker's last poll was answered by the server.
     ///
     /// # Errors
-    /// [`ErrorKind::Deadline`] when `limit` passes first, naming the workers and what their polls met.
+    /// [`ErrorKind::Deadline`] when `limit` passes first, naming the workers and what their polls met; its source is the
+    /// [`Error`] of a poll, if one failed.
     pub fn wait_until_polling(&self, limit: Duration) -> Result<()> {
         self.readiness.wait(limit)
     }
 
-    /// Stops fetching tasks for the workers of a type; what is running goes on, and a poll under way may still bring a task.
+    /// What other threads can steer the runner with while this handle waits in [`RunnerHandle::run_until_signal`].
+    pub fn control(&self) -> RunnerControl {
+        self.control.clone()
+    }
+
+    /// As [`RunnerControl::pause`].
     ///
     /// # Errors
     /// When there is no worker for `task_type`.
     pub fn pause(&self, task_type: &str) -> Result<()> {
-        self.command(task_type, Command::Pause)
+        self.control.pause(task_type)
     }
 
-    /// Lets a paused worker fetch tasks again.
+    /// As [`RunnerControl::resume`].
     ///
     /// # Errors
     /// When there is no worker for `task_type`.
     pub fn resume(&self, task_type: &str) -> Result<()> {
-        self.command(task_type, Command::Resume)
-    }
-
-    fn command(&self, task_type: &str, command: Command) -> Result<()> {
-        let mut found = false;
-        for (_, control) in self.controls.iter().filter(|(name, _)| name == task_type) {
-            found = true;
-            // A poller that has ended does as it is told already.
-            let _ended = control.send(command);
-        }
-        match found {
-            true => Ok(()),
-            false => Err(Error::invalid("task type", format!("there is no worker for `{task_type}`"))),
-        }
+        self.control.resume(task_type)
     }
 
     /// The registry this runner counts in.
@@ -118,7 +111,7 @@ impl RunnerHandle {
         report
     }
 
-    /// Runs until SIGTERM or SIGINT and stops with the runner's grace. A second signal ends the grace at once.
+    /// Runs until SIGTERM, SIGINT or [`RunnerControl::stop`] and stops with the runner's grace. A second signal ends the grace at once.
     ///
     /// # Errors
     /// When the signals can't be caught; the runner is stopped then.
@@ -146,7 +139,7 @@ impl RunnerHandle {
             listener.map_err(|e| Error::new(ErrorKind::Local, "catch signals", e.to_string()).with_source(e))?;
         crossbeam_channel::select! {
             recv(heard) -> signal => log::info!("stopping on signal {}", signal.unwrap_or_default()),
-            // A thread of ours has panicked.
+            // Somebody has stopped the runner, or a thread of ours has panicked.
             recv(self.stop) -> _ => {}
         }
         let report = self.stop_all(self.grace, Some(&heard));
@@ -166,7 +159,6 @@ impl RunnerHandle {
         let end = begun + grace.min(FAR);
         self.stopping.store(true, Ordering::Release);
         self.alarm.stop();
-        self.controls.clear();
         let busy = |stage| stage != Stage::Reporting;
         let forced = self.wait_forceable(end, force, busy);
         let end = if forced { Instant::now() } else { end };
@@ -251,11 +243,79 @@ impl Drop for RunnerHandle {
 
 impl fmt::Debug for RunnerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let workers: Vec<_> = self.controls.iter().map(|(name, _)| name).collect();
         f.debug_struct("RunnerHandle")
-            .field("workers", &workers)
+            .field("control", &self.control)
             .field("stopped", &self.stopped)
             .finish_non_exhaustive()
+    }
+}
+
+/// Steers a running [`TaskRunner`](crate::TaskRunner) from any thread. Cloning is cheap. From [`RunnerHandle::control`].
+///
+/// ```
+/// # #[cfg(feature = "embedded")] {
+/// # use conductor_sync::*;
+/// # let server = embedded::EmbeddedServer::start()?;
+/// # let client = Client::new(Config::new(&server.url())?)?;
+/// let runner = TaskRunner::new(&client).worker(Worker::new("greet", |_, _: ()| Ok("hello"))).start()?;
+/// let control = runner.control();
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || {
+///         control.pause("greet").unwrap();
+///         control.stop();
+///     });
+///     runner.run_until_signal().map(drop)
+/// })?;
+/// # }
+/// # Ok::<(), conductor_sync::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct RunnerControl {
+    /// Read by the pollers; closes when the last control has gone, which means nothing to them.
+    pub(super) commands: Vec<(String, Sender<Command>)>,
+    pub(super) alarm: Arc<Alarm>,
+}
+
+impl RunnerControl {
+    /// Stops fetching tasks for the workers of a type, in all domains; what is running goes on, and a poll under way may
+    /// still bring a task.
+    ///
+    /// # Errors
+    /// When there is no worker for `task_type`.
+    pub fn pause(&self, task_type: &str) -> Result<()> {
+        self.command(task_type, Command::Pause)
+    }
+
+    /// Lets paused workers fetch tasks again.
+    ///
+    /// # Errors
+    /// When there is no worker for `task_type`.
+    pub fn resume(&self, task_type: &str) -> Result<()> {
+        self.command(task_type, Command::Resume)
+    }
+
+    /// Lets the runner fetch nothing more, and [`RunnerHandle::run_until_signal`] stop as on a signal. Returns at once.
+    pub fn stop(&self) {
+        self.alarm.stop();
+    }
+
+    fn command(&self, task_type: &str, command: Command) -> Result<()> {
+        let mut found = false;
+        for (_, commands) in self.commands.iter().filter(|(name, _)| name == task_type) {
+            found = true;
+            // A poller that has ended does as it is told already.
+            let _ended = commands.send(command);
+        }
+        match found {
+            true => Ok(()),
+            false => Err(Error::invalid("task type", format!("there is no worker for `{task_type}`"))),
+        }
+    }
+}
+
+impl fmt::Debug for RunnerControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.commands.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -264,7 +324,8 @@ impl fmt::Debug for RunnerHandle {
 #[non_exhaustive]
 #[must_use]
 pub struct StopReport {
-    /// Tasks whose results were settled, from the start of the runner: acknowledged, unwanted or set aside.
+    /// Tasks whose results were settled, from the start of the runner: acknowledged, whatever their verdict, unwanted or set
+    /// aside.
     pub completed: u64,
     /// Tasks that were given back to the server without being started.
     pub given_back: u64,
@@ -275,6 +336,17 @@ pub struct StopReport {
     pub undelivered: Vec<String>,
     /// Whether a poll got no answer before the end: tasks that the server handed out to it wait for their response timeout.
     pub poll_unanswered: bool,
+}
+
+impl fmt::Display for StopReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { completed, given_back, abandoned, undelivered, .. } = self;
+        let (n_abandoned, n_undelivered) = (abandoned.len(), undelivered.len());
+        write!(
+            f,
+            "{completed} completed, {given_back} given back, {n_abandoned} abandoned, {n_undelivered} undelivered"
+        )
+    }
 }
 
 impl StopReport {

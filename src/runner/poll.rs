@@ -170,7 +170,7 @@ impl Poller {
             }
             Err(error) => {
                 drop(slots);
-                self.failed(&error)
+                self.failed(error)
             }
         }
     }
@@ -200,7 +200,7 @@ impl Poller {
             }
             Err(error) => {
                 drop(slot);
-                self.failed(&error)
+                self.failed(error)
             }
         }
     }
@@ -273,9 +273,10 @@ impl Poller {
     }
 
     /// Waits out the pause after a failed poll; false when the runner stops.
-    fn failed(&mut self, error: &Error) -> bool {
+    fn failed(&mut self, error: Error) -> bool {
+        let error = Arc::new(error);
         let task_type = &self.polling.task_type;
-        self.polling.readiness.failed(task_type, self.polling.domain.as_deref(), &error.to_string());
+        self.polling.readiness.failed(task_type, self.polling.domain.as_deref(), &error);
         match self.state.trouble.failed(Instant::now()) {
             Some(Notice::Began) => log::warn!("{error} task_type={task_type}"),
             Some(Notice::GoesOn(since, n)) => {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -18,11 +18,11 @@ pub(crate) struct Readiness {
     changed: Condvar,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 enum Polls {
     NotYet,
     Work,
-    Fail(String),
+    Fail(Arc<Error>),
 }
 
 impl Readiness {
@@ -40,13 +40,16 @@ impl Readiness {
         self.set(task_type, domain, Polls::Work);
     }
 
-    pub(crate) fn failed(&self, task_type: &str, domain: Option<&str>, error: &str) {
-        self.set(task_type, domain, Polls::Fail(error.to_owned()));
+    pub(crate) fn failed(&self, task_type: &str, domain: Option<&str>, error: &Arc<Error>) {
+        self.set(task_type, domain, Polls::Fail(Arc::clone(error)));
     }
 
     fn set(&self, task_type: &str, domain: Option<&str>, polls: Polls) {
         let mut workers = self.workers();
-        if let Some(known) = workers.get_mut(&name(task_type, domain)).filter(|known| **known != polls) {
+        if let Some(known) = workers
+            .get_mut(&name(task_type, domain))
+            .filter(|known| !matches!((&**known, &polls), (Polls::Work, Polls::Work)))
+        {
             *known = polls;
             self.changed.notify_all();
         }
@@ -66,12 +69,20 @@ impl Readiness {
     pub(crate) fn wait(&self, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit.min(FAR);
         let mut workers = self.workers();
-        while workers.values().any(|polls| *polls != Polls::Work) {
+        while workers.values().any(|polls| !matches!(polls, Polls::Work)) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
+                let cause = workers.values().find_map(|polls| match polls {
+                    Polls::Fail(error) => Some(Arc::clone(error)),
+                    _ => None,
+                });
                 drop(workers);
                 let message = format!("not within {} ms: {}", limit.as_millis(), self.problems().join("; "));
-                return Err(Error::new(ErrorKind::Deadline, "wait until polling", message));
+                let error = Error::new(ErrorKind::Deadline, "wait until polling", message);
+                return Err(match cause {
+                    Some(cause) => error.with_source(cause),
+                    None => error,
+                });
             }
             workers = self.changed.wait_timeout(workers, left).unwrap_or_else(PoisonError::into_inner).0;
         }
