@@ -146,13 +146,14 @@ fn a_heartbeat_that_a_handler_asks_for_is_sent_at_once() {
 #[test]
 fn a_heartbeat_that_fails_is_tried_again_and_does_no_harm() {
     let cut = Answer::BytesAndEnd(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nt".to_vec());
-    for (what, answer) in [
+    let running = [
         ("an error", Answer::html(503)),
         ("a refusal", Answer::invalid()),
         ("a page", Answer::html(200)),
         ("a reset", Answer::Reset),
         ("a part", cut),
-    ] {
+    ]
+    .map(|(what, answer)| {
         let server = Server::start(move |r| match &r.call {
             Call::Heartbeat(_) if r.nth < 3 => Some(answer.clone()),
             Call::Get(id) => Some(Answer::json(200, &task_with(id, json!({"status": "COMPLETED"})))),
@@ -161,6 +162,9 @@ fn a_heartbeat_that_fails_is_tried_again_and_does_no_harm() {
         server.add([short("t0")]);
         let gate = Gate::new();
         let handle = start(&server, waiting(&gate));
+        (what, server, gate, handle)
+    });
+    for (what, server, gate, handle) in running {
         server.wait_for(what, |all| n_heartbeats(all, "t0") >= 4);
         gate.open();
         let updates = server.wait_for_updates("t0", 1);

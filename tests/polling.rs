@@ -244,7 +244,7 @@ fn none_of_more_tasks_than_were_asked_for_is_dropped() {
 
 #[test]
 fn tasks_that_find_no_free_thread_are_given_back_with_the_output_they_had() {
-    let batch: Vec<_> = (0..30).map(|n| task_with(&format!("t{n}"), json!({"outputData": {"page": n}}))).collect();
+    let batch: Vec<_> = (0..150).map(|n| task_with(&format!("t{n}"), json!({"outputData": {"page": n}}))).collect();
     let server = Server::start(move |r| (r.is_poll() && r.nth == 0).then(|| Answer::tasks(&batch)));
     let gate = Gate::new();
     let closed = gate.clone();
@@ -253,12 +253,12 @@ fn tasks_that_find_no_free_thread_are_given_back_with_the_output_they_had() {
         Ok(input)
     });
     let handle = start(&server, worker.dedicated_threads(1));
-    // They wait together, not one after the other: that would be half a minute.
-    server.wait_for_tasks(29);
+    // They wait a second together, not one after the other.
+    server.wait_for_tasks(149);
     gate.open();
-    server.wait_for_tasks(30);
+    server.wait_for_tasks(150);
     let report = stop_clean(handle);
-    assert_eq!((report.completed, report.given_back), (1, 29));
+    assert_eq!((report.completed, report.given_back), (1, 149));
     for update in server.requests().iter().filter(|r| r.is_update() && r.task_id() != "t0") {
         let body = update.json();
         assert_eq!(body["status"], "IN_PROGRESS");
