@@ -98,9 +98,8 @@ fn heartbeats_go_on_while_a_result_can_not_be_delivered_and_keep_off_its_tries()
     let cured = Arc::new(AtomicBool::new(false));
     let is_cured = Arc::clone(&cured);
     let server = Server::start(move |r| {
-        if r.is_heartbeat() {
-            dawdle(Duration::from_millis(100));
-        }
+        // Slow enough that each is due while the other is on the wire.
+        dawdle(Duration::from_millis(if r.is_heartbeat() { 100 } else { 500 }));
         (r.is_update() && !is_cured.load(Ordering::Acquire)).then(|| Answer::html(503))
     });
     server.add((0..4).map(|n| short(&format!("t{n}"))));
