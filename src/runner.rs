@@ -140,7 +140,8 @@ impl TaskRunner {
         self
     }
 
-    /// Sets what is called with a result that the server does not take. The task is failed in its place.
+    /// Sets what is called with a handler's result that the server does not take. The task is failed in its place. What is
+    /// called should be quick: it runs on a thread that delivers results. A panic in it is logged and goes no further.
     pub fn on_undeliverable(mut self, callback: impl Fn(&UndeliverableResult) + Send + Sync + 'static) -> Self {
         self.on_undeliverable = Some(Arc::new(callback));
         self

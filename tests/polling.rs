@@ -74,16 +74,21 @@ fn cut_everywhere(whole: Vec<u8>, n_places: usize) -> impl FnOnce() {
     let server = Server::start(move |r| match (r.is_poll(), r.nth % 2) {
         (true, 0) => whole.get(..r.nth / 2 * step).map(|part| Answer::BytesAndEnd(part.to_vec())),
         // An answer that is whole, or the pauses would grow.
-        (true, _) => Some(Answer::tasks(&[])),
+        (true, nth) => Some(Answer::tasks(&[task(&format!("whole-{nth}"))])),
         _ => None,
     });
-    let (worker, n_runs) = counting();
-    let handle = start(&server, worker.poll_timeout(Duration::from_millis(1)));
+    let n_runs = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&n_runs);
+    let worker = Worker::new("job", move |cx, input: Value| {
+        count.fetch_add(usize::from(!cx.task_id().starts_with("whole")), Ordering::AcqRel);
+        Ok(input)
+    });
+    let handle = start(&server, worker);
     move || {
         server.wait_for("a poll for each place", |all| n_polls(all) > 2 * n_places);
         stop_clean(handle);
         assert_eq!(n_runs.load(Ordering::Acquire), 0);
-        assert!(server.requests().iter().all(Request::is_poll));
+        assert!(server.requests().iter().filter(|r| r.is_update()).all(|r| r.task_id().starts_with("whole")));
     }
 }
 
@@ -318,6 +323,16 @@ fn no_answer_makes_a_poller_flood_the_server() {
         stop_clean(handle);
         assert!(n < 60, "{what}: {n} polls in {WINDOW:?}");
     }
+}
+
+#[test]
+fn an_idle_worker_that_allows_no_hold_polls_a_few_times_a_second() {
+    let server = Server::well_behaved();
+    let handle = start(&server, echo().poll_timeout(Duration::ZERO));
+    dawdle(WINDOW);
+    let n = server.n_polls();
+    stop_clean(handle);
+    assert!(n < 60, "{n} polls in {WINDOW:?}");
 }
 
 /// Checks at each poll that what it asks for, with what was handed out and is not finished, fits into the pool.
