@@ -147,8 +147,8 @@ impl Worker {
         self
     }
 
-    /// Sets how long the server may hold a poll of an idle queue, from 50 ms to 5 s. An idle worker costs one request in that
-    /// time. Defaults to 2 s.
+    /// Sets how long the server may hold a poll of an idle queue, at most 5 s. An idle worker costs one request in that
+    /// time, and at most ten in a second. Defaults to 2 s.
     pub fn poll_timeout(mut self, hold: Duration) -> Self {
         self.poll_timeout = hold;
         self

@@ -52,7 +52,7 @@ fn a_task_that_is_unknown_twice_is_settled_after_two_tries_a_second_apart() {
 #[test]
 fn answers_that_are_no_acknowledgement_count_as_not_delivered() {
     let cut = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 99\r\n\r\nt".to_vec();
-    for (what, answer) in [
+    let running = [
         ("a 404 page of another program", Answer::html(404)),
         ("a 404 for the route", Answer::refused(404, "No static resource api/tasks.")),
         ("a login page with status 200", Answer::html(200)),
@@ -63,10 +63,14 @@ fn answers_that_are_no_acknowledgement_count_as_not_delivered() {
         ("a closed connection", Answer::Close),
         ("a gateway that times out", Answer::html(504)),
         ("a conflict", Answer::refused(409, "try again")),
-    ] {
+    ]
+    .map(|(what, answer)| {
         let server = Server::start(move |r| (r.is_update() && r.nth < 4).then(|| answer.clone()));
         server.add([task("t0")]);
         let handle = start(&server, echo());
+        (what, server, handle)
+    });
+    for (what, server, handle) in running {
         let updates = server.wait_for_updates("t0", 5);
         assert_eq!(stop_clean(handle).completed, 1, "{what}");
         assert_eq!(server.updates("t0").len(), 5, "{what}");

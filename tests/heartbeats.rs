@@ -98,9 +98,8 @@ fn heartbeats_go_on_while_a_result_can_not_be_delivered_and_keep_off_its_tries()
     let cured = Arc::new(AtomicBool::new(false));
     let is_cured = Arc::clone(&cured);
     let server = Server::start(move |r| {
-        if r.is_heartbeat() {
-            dawdle(Duration::from_millis(100));
-        }
+        // Slow enough that each is due while the other is on the wire.
+        dawdle(Duration::from_millis(if r.is_heartbeat() { 100 } else { 500 }));
         (r.is_update() && !is_cured.load(Ordering::Acquire)).then(|| Answer::html(503))
     });
     server.add((0..4).map(|n| short(&format!("t{n}"))));
@@ -146,13 +145,14 @@ fn a_heartbeat_that_a_handler_asks_for_is_sent_at_once() {
 #[test]
 fn a_heartbeat_that_fails_is_tried_again_and_does_no_harm() {
     let cut = Answer::BytesAndEnd(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nt".to_vec());
-    for (what, answer) in [
+    let running = [
         ("an error", Answer::html(503)),
         ("a refusal", Answer::invalid()),
         ("a page", Answer::html(200)),
         ("a reset", Answer::Reset),
         ("a part", cut),
-    ] {
+    ]
+    .map(|(what, answer)| {
         let server = Server::start(move |r| match &r.call {
             Call::Heartbeat(_) if r.nth < 3 => Some(answer.clone()),
             Call::Get(id) => Some(Answer::json(200, &task_with(id, json!({"status": "COMPLETED"})))),
@@ -161,6 +161,9 @@ fn a_heartbeat_that_fails_is_tried_again_and_does_no_harm() {
         server.add([short("t0")]);
         let gate = Gate::new();
         let handle = start(&server, waiting(&gate));
+        (what, server, gate, handle)
+    });
+    for (what, server, gate, handle) in running {
         server.wait_for(what, |all| n_heartbeats(all, "t0") >= 4);
         gate.open();
         let updates = server.wait_for_updates("t0", 1);

@@ -189,8 +189,8 @@ impl Poller {
                 drop(slot);
                 self.worked();
                 self.state.hold = (hold * 2).min(self.polling.hold);
-                // A server or proxy that does not hold must not make this loop spin.
-                let left = hold.saturating_sub(begun.elapsed());
+                // A server or proxy that does not hold, or holds that are next to nothing, must not make this loop spin.
+                let left = hold.max(FIRST_HOLD).saturating_sub(begun.elapsed());
                 left < Duration::from_millis(5) || self.rest(Some(left))
             }
             Ok(tasks) => {
