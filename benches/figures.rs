@@ -1,0 +1,46 @@
+//! Measures the numbers this project promises to hold. It prints a table with a line for each and ends with 1 when one does
+//! not hold.
+//!
+//! `cargo run --release --example figures --features embedded` needs no server. With `CONDUCTOR_SERVER_URL` set, the figures
+//! that can be seen from outside are taken on that server. Names of figures as arguments take only those.
+
+#![allow(clippy::print_stdout, reason = "it is what the program is for")]
+
+mod child;
+mod holding;
+mod site;
+
+use std::{env, process::ExitCode, time::Duration};
+
+use site::{Outcome, Site};
+
+/// A number as it was measured.
+struct Figure {
+    measured: String,
+    holds: bool,
+}
+
+/// What is measured, what it must be, how.
+type Row = (&'static str, &'static str, &'static str, fn() -> Outcome<Figure>);
+
+const ROWS: &[Row] = &[("blocking", "100 blocking tasks of 300 ms on 20 threads", "<= 1.8 s", holding::blocking)];
+
+fn main() -> Outcome<ExitCode> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == child::ARGUMENT) {
+        return child::run(&arguments[1..]);
+    }
+    println!("| name | what | bar | measured | holds |");
+    println!("|---|---|---|---|---|");
+    let mut all_hold = true;
+    for (name, what, bar, measure) in ROWS {
+        if !arguments.is_empty() && !arguments.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        let figure = measure().unwrap_or_else(|e| Figure { measured: format!("not measured: {e}"), holds: false });
+        let holds = if figure.holds { "yes" } else { "**no**" };
+        println!("| `{name}` | {what} | {bar} | {} | {holds} |", figure.measured);
+        all_hold &= figure.holds;
+    }
+    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

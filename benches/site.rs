@@ -1,0 +1,73 @@
+//! A server to measure against, and the workflows that are run on it. Part of `figures` and `soak`.
+
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
+
+use conductor_sync::{
+    Client, Config, StartWorkflowRequest, TaskDef, Workflow, WorkflowDef, WorkflowTask, embedded::EmbeddedServer,
+};
+
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// The one task of each workflow.
+pub(crate) const TASK: &str = "task";
+
+/// The server of `CONDUCTOR_SERVER_URL`, or an embedded one.
+pub(crate) struct Site {
+    pub(crate) client: Client,
+    /// Lives as long as the site.
+    pub(crate) embedded: Option<EmbeddedServer>,
+}
+
+impl Site {
+    pub(crate) fn open() -> Outcome<Self> {
+        match Config::from_env_if_set()? {
+            Some(config) => Ok(Self { client: Client::new(config)?, embedded: None }),
+            None => {
+                let server = EmbeddedServer::start()?;
+                let client = Client::new(Config::new(&server.url())?)?;
+                Ok(Self { client, embedded: Some(server) })
+            }
+        }
+    }
+
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
+    }
+
+    /// Registers a task type and a workflow of the same name that hands `n` to it and gives its output as its own. The
+    /// name is new, so that no earlier run is in the way.
+    pub(crate) fn define(&self, name: &str, set: impl FnOnce(TaskDef) -> TaskDef) -> Outcome<String> {
+        let name = format!("{name}_{:08x}", fastrand::u32(..));
+        let lease = Duration::from_secs(60);
+        self.client.metadata().register_task(&set(TaskDef::new(&name).response_timeout(lease)))?;
+        let task = WorkflowTask::simple(&name, TASK).input("n", "${workflow.input.n}");
+        let workflow = WorkflowDef::new(&name).task(task).output("result", format!("${{{TASK}.output}}").as_str());
+        self.client.metadata().update_workflow(&workflow)?;
+        Ok(name)
+    }
+
+    /// Starts workflows with `n` from 0; their ids in this order.
+    pub(crate) fn start(&self, name: &str, n_workflows: usize) -> Outcome<Vec<String>> {
+        let start = |n: usize| {
+            let input = serde_json::json!({"n": n});
+            Ok(self.client.workflows().start(&StartWorkflowRequest::new(name).input(input))?)
+        };
+        (0..n_workflows).map(start).collect()
+    }
+
+    /// The workflows, once all of them have ended.
+    pub(crate) fn ended(&self, ids: &[String], within: Duration) -> Outcome<Vec<Workflow>> {
+        let end = Instant::now() + within;
+        let wait = |id: &String| Ok(self.client.workflows().wait(id, end.saturating_duration_since(Instant::now()))?);
+        ids.iter().map(wait).collect()
+    }
+}
+
+/// Waits for a while.
+pub(crate) fn rest(pause: Duration) {
+    // It delivers once, when the time is over.
+    let _over = crossbeam_channel::after(pause).recv();
+}
