@@ -8,11 +8,14 @@
 
 mod child;
 mod holding;
+mod outside;
+mod proxy;
+mod punctual;
 mod site;
 
-use std::{env, process::ExitCode, time::Duration};
+use std::{env, process::ExitCode};
 
-use site::{Outcome, Site};
+use site::Outcome;
 
 /// A number as it was measured.
 struct Figure {
@@ -23,7 +26,22 @@ struct Figure {
 /// What is measured, what it must be, how.
 type Row = (&'static str, &'static str, &'static str, fn() -> Outcome<Figure>);
 
-const ROWS: &[Row] = &[("blocking", "100 blocking tasks of 300 ms on 20 threads", "<= 1.8 s", holding::blocking)];
+const ROWS: &[Row] = &[
+    ("blocking", "100 blocking tasks of 300 ms on 20 threads", "<= 1.8 s", punctual::blocking),
+    ("dedicated", "tasks held by a worker with 1 dedicated thread", "1", holding::dedicated),
+    ("shared", "tasks held by a pool of 4 threads that 3 task types share", "<= 7", holding::shared),
+    ("sigterm", "tasks left IN_PROGRESS by SIGTERM with 20 tasks of 2 s running", "0", outside::sigterm),
+    (
+        "heartbeats",
+        "heartbeats while tasks burn all cores, response timeout 2 s",
+        "all, < 2 s apart",
+        punctual::heartbeats,
+    ),
+    ("connections", "connections for 4,000 tasks on 20 threads", "<= 23", outside::connections),
+    ("idle", "cost of 20 idle task types", "<= 12 requests/s, <= 0.5 % of a core", outside::idle),
+    ("stop", "stop of an idle runner", "<= 2.5 s", punctual::stop),
+    ("panics", "10,000 tasks, every third panics", "10000", holding::panics),
+];
 
 fn main() -> Outcome<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();

@@ -14,27 +14,26 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 /// The one task of each workflow.
 pub(crate) const TASK: &str = "task";
 
-/// The server of `CONDUCTOR_SERVER_URL`, or an embedded one.
+/// A server to run workflows on.
 pub(crate) struct Site {
     pub(crate) client: Client,
     /// Lives as long as the site.
-    pub(crate) embedded: Option<EmbeddedServer>,
+    _embedded: Option<EmbeddedServer>,
 }
 
 impl Site {
+    /// The server of `CONDUCTOR_SERVER_URL`, or an embedded one.
     pub(crate) fn open() -> Outcome<Self> {
-        match Config::from_env_if_set()? {
-            Some(config) => Ok(Self { client: Client::new(config)?, embedded: None }),
-            None => {
-                let server = EmbeddedServer::start()?;
-                let client = Client::new(Config::new(&server.url())?)?;
-                Ok(Self { client, embedded: Some(server) })
-            }
+        if let Some(config) = Config::from_env_if_set()? {
+            return Ok(Self { client: Client::new(config)?, _embedded: None });
         }
+        let server = EmbeddedServer::start()?;
+        let client = Client::new(Config::new(&server.url())?)?;
+        Ok(Self { client, _embedded: Some(server) })
     }
 
-    pub(crate) fn is_embedded(&self) -> bool {
-        self.embedded.is_some()
+    pub(crate) fn at(url: &str) -> Outcome<Self> {
+        Ok(Self { client: Client::new(Config::new(url)?)?, _embedded: None })
     }
 
     /// Registers a task type and a workflow of the same name that hands `n` to it and gives its output as its own. The
