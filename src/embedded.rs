@@ -6,24 +6,27 @@
 //!
 //! # What is served
 //! - Task definitions and workflow definitions: register, update, get, list, delete, validate.
-//! - Workflows: start, get, status, pause, resume, decide, terminate, ids of the running ones.
+//! - Workflows: start, get, status, tasks, pause, resume, decide, terminate, restart, retry, remove, ids of the running
+//!   ones, lookups by correlation id.
 //! - Tasks: poll, batch poll with long polls, update, update-v2, update by reference name (also `/sync`), lease extension,
 //!   logs, get, queue sizes, poll data.
 //! - Linear workflows of SIMPLE tasks with `${…}` references, retries, callbacks, timeouts with their policies, optional
-//!   and permissive tasks, concurrency limits, priorities, domains, start delays.
+//!   and permissive tasks, concurrency limits, priorities, domains, start delays, failure workflows.
 //!
-//! What the real server has beyond that is answered with status 501 and a message that names it; a definition with other
-//! kinds of tasks is refused in the same way.
+//! What the real server has beyond that is answered with status 501 and a message that names it. A definition with other
+//! kinds of tasks can be registered and read back; the start of a workflow with them is refused in the same way.
 //!
 //! # What differs from the real server
 //! - Timeouts come promptly; the real server may find out up to a minute later.
 //! - A batch of tasks is ordered by priority; on the real server its order is arbitrary.
 //! - Inputs and outputs that are computed from `${…}` references list their keys in alphabetical order.
-//! - Of JSONPath, references know members, items, negative items and `length()`; no wildcards and filters. A reference to
-//!   all of `workflow` or of a task, without a field, is null.
+//! - Of JSONPath, references know all but filters and functions other than `length()`; what they don't know is null. There
+//!   are no secrets and no environment, except `CPEWF_TASK_ID`.
 //! - Messages about malformed JSON have other words after `JSON parse error: `.
-//! - Rate limits and payload limits are not enforced (the SQL stores of the real server don't enforce rate limits either).
+//! - Rate limits are not enforced (the SQL stores of the real server don't enforce them either). Inputs of workflows and
+//!   outputs of tasks are limited to 10 MiB as there, but nothing is moved to external storage below that.
 //! - `/tasks/queue/all` lists the queues of tasks only.
+//! - A connection is kept open for any time and any number of requests; the real server closes it after 100 of them.
 
 mod connection;
 mod engine;
@@ -45,8 +48,8 @@ use std::{
 use crate::{
     error::{Error, ErrorKind, Result},
     metadata::{TaskDef, WorkflowDef},
-    task::Task,
-    workflow::{StartWorkflowRequest, Workflow},
+    task::{Task, TaskResult},
+    workflow::{StartWorkflowRequest, Workflow, WorkflowStatus},
 };
 
 use connection::{Connection, Incoming};
@@ -115,6 +118,26 @@ pub struct SeenRequest {
     pub status: Option<u16>,
     /// When it came, by the clock of the server, since the server was started.
     pub at: Duration,
+}
+
+impl SeenRequest {
+    /// What it reports about a task: an update, or a heartbeat, which has `extend_lease` set. `None` for any other request.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use conductor_sync::{Client, Config, TaskResult, TaskResultStatus, embedded::EmbeddedServer};
+    /// # let server = EmbeddedServer::start()?;
+    /// # let client = Client::new(Config::new(&server.url())?)?;
+    /// # let update = TaskResult::new("w", "t", TaskResultStatus::Completed);
+    /// # assert!(client.tasks().update(&update).unwrap_err().is_not_found());
+    /// let reports = server.requests().iter().filter_map(|request| request.task_result()).count();
+    /// assert_eq!(reports, 1);
+    /// # Ok::<(), conductor_sync::Error>(())
+    /// ```
+    pub fn task_result(&self) -> Option<TaskResult> {
+        let is_report = self.method == "POST" && matches!(self.path.as_str(), "/api/tasks" | "/api/tasks/update-v2");
+        is_report.then(|| serde_json::from_str(&self.body).ok()).flatten()
+    }
 }
 
 /// What [`EmbeddedServer::wait_until`] shows to its condition: the server at one moment.
@@ -220,7 +243,7 @@ impl EmbeddedServer {
     /// Registers a workflow definition, or replaces it.
     ///
     /// # Errors
-    /// When the definition breaks a rule of the server, or holds kinds of tasks that are not executed here.
+    /// When the definition breaks a rule of the server.
     pub fn register_workflow(&self, definition: WorkflowDef) -> Result<()> {
         let about = format!("register workflow {}", definition.name);
         self.shared.command(about, Command::RegisterWorkflow { definition, overwrite: true }).map(drop)
@@ -258,12 +281,21 @@ impl EmbeddedServer {
         self.shared.view(|view| view.requests().to_vec())
     }
 
+    /// The time by the clock of the server, since the server was started: what [`SeenRequest::at`] is compared with. The
+    /// times of tasks and workflows are milliseconds since 1970 by the same clock.
+    pub fn now(&self) -> Duration {
+        self.shared.time(&self.shared.lock())
+    }
+
     /// Waits until a workflow has ended, however it ended, and returns it with its tasks.
     ///
     /// # Errors
     /// [`ErrorKind::Deadline`] when `deadline` of real time passes first, with the state of the workflow and its tasks.
     pub fn wait_for_workflow(&self, workflow_id: &str, deadline: Duration) -> Result<Workflow> {
-        let has_ended = |view: &View<'_>| view.workflow(workflow_id).filter(|workflow| workflow.status.is_terminal());
+        let has_ended = |view: &View<'_>| {
+            // The whole workflow is put together once.
+            view.status(workflow_id).filter(WorkflowStatus::is_terminal).and_then(|_| view.workflow(workflow_id))
+        };
         let state = |view: &View<'_>| view.workflow(workflow_id).map_or_else(|| "unknown".to_owned(), |w| summary(&w));
         self.wait(&format!("the end of workflow {workflow_id}"), deadline, has_ended, state)
     }
@@ -340,6 +372,11 @@ impl fmt::Debug for View<'_> {
 }
 
 impl View<'_> {
+    /// The state of a workflow.
+    pub fn status(&self, workflow_id: &str) -> Option<WorkflowStatus> {
+        self.state.engine.status(workflow_id)
+    }
+
     /// A workflow with its tasks.
     pub fn workflow(&self, workflow_id: &str) -> Option<Workflow> {
         self.state.engine.workflow(workflow_id, true)

@@ -51,6 +51,9 @@ const UNDELIVERED_PER_THREAD: usize = 2;
 /// Heartbeats and checks are sent by at most this many threads at once.
 const MOST_KEEPERS: usize = 8;
 
+/// Also with one task at a time, one more thread than is waiting for an answer: the next report or heartbeat shall not wait.
+const LEAST_CREW: usize = 2;
+
 /// Handlers recurse more than our own threads do, so theirs get more than the 2 MiB that threads have by default.
 const STACK_BYTES: usize = 4 << 20;
 
@@ -331,11 +334,10 @@ impl Build {
             retries: retries_in,
             places: Places::new(self.n_threads_in_all * UNDELIVERED_PER_THREAD),
         };
-        let (crew, ended) =
-            Crew::new("update", self.n_threads_in_all, Arc::clone(&self.alarm), move |crew| updater.run(crew));
+        let most = self.n_threads_in_all.max(LEAST_CREW);
+        let (crew, ended) = Crew::new("update", most, Arc::clone(&self.alarm), move |crew| updater.run(crew));
         handle.ended.push(ended);
-        crew.call();
-        if crew.n_threads() == 0 {
+        if !crew.call() {
             return Err(Error::new(ErrorKind::Local, "start runner", "no thread can be started"));
         }
         let (stop, over) = (self.stop.clone(), over.clone());
@@ -345,12 +347,14 @@ impl Build {
     fn start_keepers(&self, client: &Client, over: &Receiver<()>, handle: &mut RunnerHandle) -> Result<()> {
         // Room for one errand of each task; what does not fit is due again at once.
         let (errands_in, errands) = bounded(self.n_threads_in_all.max(16));
-        let client = client.clone();
-        let most = self.n_threads_in_all.min(MOST_KEEPERS);
+        let (client, known) = (client.clone(), Arc::clone(&self.register));
+        let most = self.n_threads_in_all.clamp(LEAST_CREW, MOST_KEEPERS);
         let (crew, ended) =
-            Crew::new("beat", most, Arc::clone(&self.alarm), move |crew| run_errands(&client, &errands, crew));
+            Crew::new("beat", most, Arc::clone(&self.alarm), move |crew| run_errands(&client, &known, &errands, crew));
         handle.ended.push(ended);
-        crew.call();
+        if !crew.call() {
+            return Err(Error::new(ErrorKind::Local, "start runner", "no thread can be started"));
+        }
         let (register, nudge, over) = (Arc::clone(&self.register), self.nudge.clone(), over.clone());
         self.spawn("keep".to_owned(), None, handle, move || keep(&register, &nudge, &over, &errands_in))
     }
@@ -397,6 +401,7 @@ impl Build {
             stopping: Arc::clone(&self.stopping),
             assigned,
             finished: self.finished.0.clone(),
+            paused: Arc::default(),
             stop: self.stop.clone(),
         }
     }
@@ -451,15 +456,12 @@ impl Build {
 }
 
 /// Runs errands until there can be none any more.
-fn run_errands(client: &Client, errands: &Receiver<Errand>, crew: &Arc<Crew>) {
+fn run_errands(client: &Client, register: &Register, errands: &Receiver<Errand>, crew: &Arc<Crew>) {
     const IDLE_END: Duration = Duration::from_secs(10);
     loop {
         match errands.recv_timeout(IDLE_END) {
             Ok(errand) => {
-                if !errands.is_empty() {
-                    crew.call();
-                }
-                run_errand(client, errand);
+                crew.busy(|| run_errand(client, register, errand));
             }
             Err(e) if e.is_disconnected() || crew.leave() => return,
             Err(_) => {}

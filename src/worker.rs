@@ -345,14 +345,18 @@ pub(crate) struct Unreadable {
     pub(crate) ids: Option<(String, String)>,
 }
 
+impl Unreadable {
+    pub(crate) fn new(text: &RawValue, reason: impl Into<String>) -> Self {
+        let ids = serde_json::from_str::<TaskIds>(text.get()).ok();
+        let ids = ids.filter(|ids| !ids.task_id.is_empty() && !ids.workflow_instance_id.is_empty());
+        Self { reason: reason.into(), ids: ids.map(|ids| (ids.workflow_instance_id, ids.task_id)) }
+    }
+}
+
 impl PolledTask {
     /// Reads one element of a poll's answer.
     pub(crate) fn read(text: &RawValue) -> Result<Self, Unreadable> {
-        let envelope: Envelope = serde_json::from_str(text.get()).map_err(|e| {
-            let ids = serde_json::from_str::<TaskIds>(text.get()).ok();
-            let ids = ids.filter(|ids| !ids.task_id.is_empty() && !ids.workflow_instance_id.is_empty());
-            Unreadable { reason: e.to_string(), ids: ids.map(|ids| (ids.workflow_instance_id, ids.task_id)) }
-        })?;
+        let envelope: Envelope = serde_json::from_str(text.get()).map_err(|e| Unreadable::new(text, e.to_string()))?;
         let lost = |what: &str| Unreadable { reason: format!("it has no {what}"), ids: None };
         let given = |id: Option<String>| id.filter(|id| !id.is_empty());
         let seconds =
@@ -384,8 +388,8 @@ pub(crate) struct Signals {
     pub(crate) cancelled: AtomicBool,
     /// Set by the handler's `heartbeat()`; taken by the keeper.
     pub(crate) heartbeat_wanted: AtomicBool,
-    /// Wakes the keeper; there is none in a test of a handler.
-    pub(crate) wake_keeper: Option<Sender<()>>,
+    /// Wakes the keeper, which reads it; has room for one. `None` in tests of handlers.
+    pub(crate) nudge: Option<Sender<()>>,
     /// Set by a stop; read by the handler.
     pub(crate) stopping: Arc<AtomicBool>,
 }
@@ -502,9 +506,9 @@ impl TaskContext {
     /// Asks for a heartbeat now instead of when it is due. Heartbeats are sent without this as well.
     pub fn heartbeat(&self) {
         self.signals.heartbeat_wanted.store(true, Ordering::Release);
-        if let Some(wake) = &self.signals.wake_keeper {
+        if let Some(nudge) = &self.signals.nudge {
             // Full means that the keeper is about to look anyway.
-            let _full = wake.try_send(());
+            let _full = nudge.try_send(());
         }
     }
 

@@ -1,5 +1,5 @@
-//! One list of exchanges, told to the embedded server and, when `CONDUCTOR_SERVER_URL` is set, to the real one. Both must
-//! answer what `tests/fixtures/conformance.txt` holds, which was recorded from the real server (3.32.1).
+//! Lists of exchanges, told to the embedded server and, when `CONDUCTOR_SERVER_URL` is set, to the real one. Both must
+//! answer what `tests/fixtures/conformance*.txt` hold, which was recorded from the real server (3.32.1).
 //!
 //! Ids, times and names that differ from run to run are replaced before the comparison. When an answer differs, the whole
 //! transcript is left in the folder for temporary files of the build, so that a new recording is a copy.
@@ -11,49 +11,62 @@
 mod cases;
 #[path = "conformance/exchange.rs"]
 mod exchange;
+#[path = "conformance/outside.rs"]
+mod outside;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, thread};
 
 use conductor_sync::embedded::EmbeddedServer;
 
-use exchange::Teller;
+use exchange::{Step, Teller};
 
-const RECORDING: &str = include_str!("fixtures/conformance.txt");
+/// A list of cases, the name of its recording, and the recording.
+type List = (&'static [(&'static str, &'static [Step])], &'static str, &'static str);
+
+const LISTS: [List; 2] = [
+    (cases::CASES, "conformance", include_str!("fixtures/conformance.txt")),
+    (outside::CASES, "conformance-outside", include_str!("fixtures/conformance-outside.txt")),
+];
 
 #[test]
 fn the_embedded_server_answers_as_recorded() {
     let server = EmbeddedServer::start().unwrap();
-    compare("embedded", &server.url());
+    LISTS.iter().for_each(|list| compare(list, "embedded", &server.url()));
 }
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "only a test that needs the real server asks where it is")]
 fn the_real_server_answers_as_recorded() {
     if let Ok(url) = std::env::var("CONDUCTOR_SERVER_URL") {
-        compare("real", url.trim_end_matches('/'));
+        LISTS.iter().for_each(|list| compare(list, "real", url.trim_end_matches('/')));
     }
 }
 
-fn compare(server: &str, url: &str) {
-    let transcript: String = cases::CASES.iter().map(|(name, steps)| Teller::new(url, name).tell(steps)).collect();
-    if transcript == RECORDING {
+fn compare((cases, name, recording): &List, server: &str, url: &str) {
+    // Most of a case is waiting, so the cases run side by side; each has names of its own.
+    let transcript: String = thread::scope(|scope| {
+        let tellers: Vec<_> =
+            cases.iter().map(|(name, steps)| scope.spawn(|| Teller::new(url, name).tell(steps))).collect();
+        tellers.into_iter().map(|teller| teller.join().unwrap()).collect()
+    });
+    if transcript == *recording {
         return;
     }
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("conformance-{server}.txt"));
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{server}.txt"));
     fs::write(&path, &transcript).unwrap();
     panic!(
         "the {server} server answers otherwise (all of it: {}):\n{}",
         path.display(),
-        first_differences(&transcript)
+        first_differences(recording, &transcript)
     );
 }
 
 /// The first lines that differ, each with the request before it.
-fn first_differences(transcript: &str) -> String {
+fn first_differences(recording: &str, transcript: &str) -> String {
     const MOST: usize = 12;
     let mut request = "";
     let mut found = Vec::new();
-    let pairs = RECORDING.lines().zip(transcript.lines());
+    let pairs = recording.lines().zip(transcript.lines());
     for (expected, got) in pairs {
         if got.starts_with(['#', '>']) {
             request = got;
@@ -65,7 +78,7 @@ fn first_differences(transcript: &str) -> String {
             break;
         }
     }
-    let lengths = (RECORDING.lines().count(), transcript.lines().count());
+    let lengths = (recording.lines().count(), transcript.lines().count());
     if lengths.0 != lengths.1 {
         found.push(format!("expected {} lines, got {}", lengths.0, lengths.1));
     }

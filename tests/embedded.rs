@@ -115,10 +115,14 @@ fn what_is_not_served_says_so() {
     let mut wait = WorkflowTask::simple("wait", "wait_ref");
     wait.task_type = Some("WAIT".to_owned());
     let definition = WorkflowDef::new("w").task(wait);
-    let error = client(&server).metadata().register_workflow(&definition).unwrap_err();
+    let client = client(&server);
+    client.metadata().register_workflow(&definition).unwrap();
+    assert_eq!(client.metadata().workflow("w").unwrap().tasks[0].task_type.as_deref(), Some("WAIT"));
+    let error = client.workflows().start(&StartWorkflowRequest::new("w")).unwrap_err();
     assert_eq!(error.status(), Some(501));
     assert!(error.to_string().contains("wait_ref (WAIT)"), "{error}");
-    assert!(server.register_workflow(definition).unwrap_err().to_string().contains("wait_ref (WAIT)"));
+    let error = server.start_workflow(&StartWorkflowRequest::new("w")).unwrap_err();
+    assert!(error.to_string().contains("wait_ref (WAIT)"), "{error}");
     let answer = exchange(&server, "GET /api/workflow/search?query= HTTP/1.1");
     assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
     assert!(answer.contains("does not serve GET /api/workflow/search"), "{answer}");

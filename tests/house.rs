@@ -38,7 +38,7 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
 /// Words of code that only some rooms of `src` may hold, and which.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("ureq", &["http"]),
-    ("tiny_http", &["metrics", "embedded"]),
+    ("tiny_http", &["metrics"]),
     ("prometheus", &["metrics"]),
     ("threadpool", &["runner"]),
     ("thread::spawn", &["runner", "metrics", "embedded"]),

@@ -72,6 +72,10 @@ impl Connection {
         let header = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         let has = |name: &str, word: &str| header(name).is_some_and(|value| value.eq_ignore_ascii_case(word));
         let (bare_path, query) = path.split_once('?').unwrap_or((path, ""));
+        if bare_path.to_ascii_lowercase().contains("%2f") {
+            // The real server does not take an encoded slash either.
+            return Err(malformed());
+        }
         let mut call = Call {
             method: method.to_owned(),
             path: bare_path.trim_start_matches('/').split('/').map(decoded).collect(),

@@ -4,10 +4,12 @@
 mod check;
 mod decide;
 mod definition;
+mod ending;
 mod expression;
 mod metadata;
 mod queue;
 mod record;
+mod steer;
 mod timeout;
 mod update;
 
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use crate::{
     metadata::{TaskDef, WorkflowDef},
     task::{PollData, Task, TaskExecLog, TaskResult},
-    workflow::{StartWorkflowRequest, Workflow},
+    workflow::{StartWorkflowRequest, Workflow, WorkflowStatus},
 };
 
 use definition::Plan;
@@ -30,7 +32,6 @@ pub(super) use record::queue_name;
 pub(super) type Millis = i64;
 
 /// What the engine is told to do.
-#[expect(clippy::large_enum_variant, reason = "a command is made, done and gone; none is kept")]
 #[derive(Debug)]
 pub(super) enum Command {
     RegisterTasks(Vec<TaskDef>),
@@ -47,6 +48,8 @@ pub(super) enum Command {
         version: i32,
     },
     Start(StartWorkflowRequest),
+    /// A start by the path of the request, which has other words for what is wrong.
+    StartByName(StartWorkflowRequest),
     Terminate {
         workflow_id: String,
         reason: Option<String>,
@@ -54,6 +57,15 @@ pub(super) enum Command {
     Pause(String),
     Resume(String),
     Decide(String),
+    Restart {
+        workflow_id: String,
+        with_latest: bool,
+    },
+    Retry(String),
+    Remove {
+        workflow_id: String,
+        archive: bool,
+    },
     /// Takes tasks out of a queue for a poll, which [`Command::HandOut`] ends.
     Take {
         queue: String,
@@ -187,8 +199,8 @@ pub(super) struct Engine {
     queues: Queues,
     /// When a workflow must be looked at because of the time.
     timers: BTreeSet<(Millis, String)>,
-    /// Workflows that have not ended, by name, in the order of their starts.
-    running: HashMap<String, BTreeMap<u64, String>>,
+    /// All workflows, by name, in the order of their starts.
+    by_name: HashMap<String, BTreeMap<u64, String>>,
     /// How many tasks of a definition are in progress.
     n_in_progress: HashMap<String, i32>,
     /// Tasks held back by the concurrency limit of their definition, in order.
@@ -211,7 +223,7 @@ impl Engine {
             logs: HashMap::new(),
             queues: Queues::default(),
             timers: BTreeSet::new(),
-            running: HashMap::new(),
+            by_name: HashMap::new(),
             n_in_progress: HashMap::new(),
             held_back: HashMap::new(),
             poll_data: BTreeMap::new(),
@@ -231,7 +243,8 @@ impl Engine {
             Command::UpdateWorkflows(definitions) => self.update_workflows(definitions, now),
             Command::ValidateWorkflow(definition) => self.validate_workflow(&definition),
             Command::DeleteWorkflow { name, version } => self.delete_workflow_def(&name, version),
-            Command::Start(request) => self.start(request, now).map(|id| Answer::Id(Some(id))),
+            Command::Start(request) => self.start(request, false, now).map(|id| Answer::Id(Some(id))),
+            Command::StartByName(request) => self.start(request, true, now).map(|id| Answer::Id(Some(id))),
             Command::Terminate { workflow_id, reason } => self.terminate(&workflow_id, reason, now),
             Command::Pause(workflow_id) => self.pause(&workflow_id, now),
             Command::Resume(workflow_id) => self.resume(&workflow_id, now),
@@ -240,6 +253,9 @@ impl Engine {
                 self.decide(&workflow_id, now);
                 Ok(Answer::Done)
             }
+            Command::Restart { workflow_id, with_latest } => self.restart(&workflow_id, with_latest, now),
+            Command::Retry(workflow_id) => self.retry_workflow(&workflow_id, now),
+            Command::Remove { workflow_id, archive } => self.remove(&workflow_id, archive),
             Command::Take { queue, most } => Ok(Answer::Ids(self.queues.take(&queue, most))),
             Command::HandOut(poll, task_ids) => Ok(Answer::Tasks(self.hand_out(&poll, &task_ids, now))),
             Command::Update(result) => self.update(result, now),
@@ -286,6 +302,10 @@ impl Engine {
         Some(record.sent(tasks))
     }
 
+    pub(super) fn status(&self, workflow_id: &str) -> Option<WorkflowStatus> {
+        self.workflows.get(workflow_id).map(|record| record.workflow.status.clone())
+    }
+
     /// The task as it is sent.
     pub(super) fn task(&self, task_id: &str) -> Option<Task> {
         self.tasks.get(task_id).map(TaskRecord::sent)
@@ -313,17 +333,17 @@ impl Engine {
         self.poll_data.values().filter(|data| task_type.is_none_or(|name| data.queue_name == name)).collect()
     }
 
-    /// Ids of the workflows of a name and version that have not ended, in the order of their starts.
-    pub(super) fn running(&self, name: &str, version: i32) -> Vec<&str> {
-        let ids = self.running.get(name).into_iter().flat_map(BTreeMap::values);
-        let is_version = |id: &&String| self.workflows.get(*id).is_some_and(|w| w.plan.version() == version);
-        ids.filter(is_version).map(String::as_str).collect()
+    /// The workflows of a name, in the order of their starts.
+    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &Workflow> {
+        let ids = self.by_name.get(name).into_iter().flat_map(BTreeMap::values);
+        ids.filter_map(|id| self.workflows.get(id)).map(|record| &record.workflow)
     }
 
     /// All workflows that have not ended, with their tasks, in the order of their starts.
     pub(super) fn all_running(&self) -> Vec<Workflow> {
-        let all: BTreeMap<u64, &String> = self.running.values().flatten().map(|(number, id)| (*number, id)).collect();
-        all.into_values().filter_map(|id| self.workflow(id, true)).collect()
+        let mut running: Vec<_> = self.workflows.values().filter(|record| !record.is_terminal()).collect();
+        running.sort_by_key(|record| record.number);
+        running.into_iter().filter_map(|record| self.workflow(&record.workflow.workflow_id, true)).collect()
     }
 
     /// An id in the shape of a random UUID.

@@ -6,6 +6,8 @@ mod metadata;
 mod task;
 mod workflow;
 
+use std::str::FromStr;
+
 use serde::Serialize;
 
 use super::engine::{Answer, Command, Engine, Millis, Poll, Refusal, RefusalKind, Violation};
@@ -142,7 +144,7 @@ impl Call {
     }
 
     /// A number of the query. An empty one counts as missing.
-    fn number(&self, name: &str, kind: &str) -> Result<Option<i32>, Refusal> {
+    fn number<T: FromStr>(&self, name: &str, kind: &str) -> Result<Option<T>, Refusal> {
         let Some(text) = self.param(name).filter(|text| !text.is_empty()) else { return Ok(None) };
         text.trim().parse().map(Some).map_err(|_| not_a_number(name, kind, text))
     }
@@ -226,11 +228,6 @@ fn not_a_number(name: &str, kind: &str, text: &str) -> Refusal {
         "Method parameter '{name}': Failed to convert value of type 'java.lang.String' to required type '{kind}'; \
          For input string: \"{text}\""
     ))
-}
-
-fn no_definition(name: &str, version: Option<i32>) -> Refusal {
-    let version = version.map_or_else(|| "null".to_owned(), |version| version.to_string());
-    Refusal::not_found(format!("No such workflow found by name: {name}, version: {version}"))
 }
 
 /// Steps the engine and answers 200 without a body.

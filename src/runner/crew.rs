@@ -5,7 +5,7 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -53,16 +53,24 @@ impl Alarm {
 /// What each thread of a crew does.
 type Work = dyn Fn(&Arc<Crew>) + Send + Sync;
 
-/// Up to a number of threads that all do the same work.
+/// Up to a number of threads that all do the same work. While there may be more of them, one is idle: work that comes
+/// does not wait for a request that hangs.
 pub(crate) struct Crew {
     name: &'static str,
     most: usize,
-    n_threads: AtomicUsize,
     n_started: AtomicUsize,
+    /// Never held over anything that takes time.
+    counts: Mutex<Counts>,
     work: Box<Work>,
     alarm: Arc<Alarm>,
     /// Closes when the last thread and the runner have let the crew go.
     _alive: Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    n_threads: usize,
+    n_idle: usize,
 }
 
 impl Crew {
@@ -76,8 +84,8 @@ impl Crew {
         let crew = Self {
             name,
             most,
-            n_threads: AtomicUsize::new(0),
             n_started: AtomicUsize::new(0),
+            counts: Mutex::default(),
             work: Box::new(work),
             alarm,
             _alive: alive,
@@ -85,30 +93,53 @@ impl Crew {
         (Arc::new(crew), ended)
     }
 
-    /// Starts another thread, unless there are enough.
-    pub(crate) fn call(self: &Arc<Self>) {
-        let more = |n: usize| (n < self.most).then_some(n + 1);
-        if self.n_threads.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_err() {
-            return;
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        // The counts are plain numbers, so poisoning means nothing.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a thread where none is idle, unless there are enough. Says whether there is a thread.
+    pub(crate) fn call(self: &Arc<Self>) -> bool {
+        {
+            let mut counts = self.counts();
+            if counts.n_idle > 0 || counts.n_threads >= self.most {
+                return true;
+            }
+            counts.n_threads += 1;
+            counts.n_idle += 1;
         }
         let name = format!("{}:{}", self.name, self.n_started.fetch_add(1, Ordering::Relaxed));
         let crew = Arc::clone(self);
         let started = thread::Builder::new().name(name.clone()).spawn(move || {
             crew.alarm.guard(&name, || (crew.work)(&crew));
         });
-        if let Err(e) = started {
-            self.n_threads.fetch_sub(1, Ordering::AcqRel);
-            log::warn!("no further thread for {}: {e}", self.name);
-        }
+        let Err(e) = started else {
+            return true;
+        };
+        log::warn!("no further thread for {}: {e}", self.name);
+        let mut counts = self.counts();
+        counts.n_threads -= 1;
+        counts.n_idle -= 1;
+        counts.n_threads > 0
     }
 
-    /// Whether the calling thread may end; the last one stays.
+    /// Does what may take a while on the calling thread, which is one of the crew's; another one waits for work meanwhile.
+    pub(crate) fn busy<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
+        self.counts().n_idle -= 1;
+        self.call();
+        let outcome = work();
+        self.counts().n_idle += 1;
+        outcome
+    }
+
+    /// Whether the calling thread may end; the last idle one stays.
     pub(crate) fn leave(&self) -> bool {
-        let fewer = |n: usize| (n > 1).then(|| n - 1);
-        self.n_threads.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer).is_ok()
-    }
-
-    pub(crate) fn n_threads(&self) -> usize {
-        self.n_threads.load(Ordering::Acquire)
+        let mut counts = self.counts();
+        let may = counts.n_idle > 1;
+        if may {
+            counts.n_idle -= 1;
+            counts.n_threads -= 1;
+        }
+        may
     }
 }

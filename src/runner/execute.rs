@@ -23,8 +23,8 @@ use crate::{
 /// The server fails a task for good whose output is larger (3.32.1, default settings).
 const MAX_OUTPUT_BYTES: usize = 10 << 20;
 
-/// The server's parser refuses deeper nesting (3.32.1).
-const MAX_DEPTH: usize = 1000;
+/// The server's parser refuses a report that is nested deeper than 1000 (3.32.1), and the report is a level itself.
+const MAX_DEPTH: usize = 999;
 
 /// A task with everything that is needed to run it, and the slot it occupies.
 pub(crate) struct Assigned {
@@ -140,7 +140,7 @@ fn depth(text: &str) -> usize {
     most
 }
 
-/// The report of a handler that panicked. Dropping the payload may panic too, and then it is left alone.
+/// The report of a handler that panicked.
 fn panicked(context: &TaskContext, panic: Box<dyn Any + Send>, metrics: &Metrics) -> Outcome {
     metrics.uncaught("HandlerPanic");
     let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
@@ -148,12 +148,17 @@ fn panicked(context: &TaskContext, panic: Box<dyn Any + Send>, metrics: &Metrics
         (_, Some(text)) => text.clone(),
         _ => "its payload is no text".to_owned(),
     };
+    discard(panic);
+    log::warn!("handler panicked: {message} task_id={} workflow_id={}", context.task_id(), context.workflow_id());
+    Outcome::failed(context, TaskResultStatus::Failed, format!("the handler panicked: {message}"), "Panic")
+}
+
+/// Drops the payload of a user's panic. That may panic too, and then it is left alone.
+pub(crate) fn discard(panic: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         #[expect(clippy::mem_forget, reason = "its drop may panic as well, and nothing would be won")]
         std::mem::forget(second);
     }
-    log::warn!("handler panicked: {message} task_id={} workflow_id={}", context.task_id(), context.workflow_id());
-    Outcome::failed(context, TaskResultStatus::Failed, format!("the handler panicked: {message}"), "Panic")
 }
 
 #[cfg(test)]

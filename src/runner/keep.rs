@@ -186,10 +186,14 @@ impl Held {
         self.state().report_on_wire = false;
     }
 
+    /// Whether a heartbeat may be sent now. While a report is on the wire it may not, and is due again soon.
     fn begin_beat(&self) -> bool {
         let mut state = self.state();
         let free = !state.beating && !state.report_on_wire;
         state.beating |= free;
+        if state.report_on_wire {
+            state.next_beat = self.lease.map(|lease| Instant::now() + beat_again_after(lease));
+        }
         free
     }
 
@@ -216,6 +220,11 @@ impl Held {
 
 /// The part of the lease after which a heartbeat is sent, unless the worker says otherwise.
 const BEAT_AT: f64 = 0.8;
+
+/// Several tries fit into what is left of the lease.
+fn beat_again_after(interval: Duration) -> Duration {
+    (interval / 16).clamp(Duration::from_millis(100), Duration::from_secs(15))
+}
 
 /// All tasks held by a runner.
 #[derive(Debug)]
@@ -272,12 +281,17 @@ impl Register {
             }
         }
         tasks.by_id.insert(held.task_id.clone(), held);
+        self.wake_keeper(tasks, due);
+        true
+    }
+
+    /// Wakes the keeper where it would wake later than `due`.
+    fn wake_keeper(&self, mut tasks: MutexGuard<'_, Tasks>, due: Instant) {
         if tasks.planned.is_none_or(|planned| due < planned) {
             tasks.planned = Some(due);
             // Full means that the keeper is about to look anyway.
             let _full = self.nudge.try_send(());
         }
-        true
     }
 
     /// Lets a task go, since its report is settled one way or another.
@@ -334,21 +348,20 @@ impl Register {
         ids
     }
 
-    /// The tasks that are due, and when the next one will be.
-    fn due(&self, now: Instant) -> (Vec<Arc<Held>>, Option<Instant>) {
+    /// The tasks that are due.
+    fn due(&self, now: Instant) -> Vec<Arc<Held>> {
+        let tasks = self.tasks();
+        let is_due = |held: &&Arc<Held>| {
+            held.due(self.check_every) <= now || held.signals.heartbeat_wanted.load(Ordering::Acquire)
+        };
+        tasks.by_id.values().filter(is_due).cloned().collect()
+    }
+
+    /// When the next task will be due; whoever makes one due earlier wakes the keeper.
+    fn plan(&self) -> Option<Instant> {
         let mut tasks = self.tasks();
-        let mut due = Vec::new();
-        let mut next: Option<Instant> = None;
-        for held in tasks.by_id.values() {
-            let at = held.due(self.check_every);
-            if at <= now || held.signals.heartbeat_wanted.load(Ordering::Acquire) {
-                due.push(Arc::clone(held));
-            } else {
-                next = Some(next.map_or(at, |n| n.min(at)));
-            }
-        }
-        tasks.planned = next;
-        (due, next)
+        tasks.planned = tasks.by_id.values().map(|held| held.due(self.check_every)).min();
+        tasks.planned
     }
 }
 
@@ -361,18 +374,14 @@ pub(crate) enum Errand {
 
 /// Asks its helpers for heartbeats and checks when they are due, until `stop` closes.
 pub(crate) fn keep(register: &Register, nudge: &Receiver<()>, stop: &Receiver<()>, errands: &Sender<Errand>) {
-    /// Due tasks whose errand could not be handed over, or is under way, are looked at again after this.
+    /// Due tasks whose errand could not be handed over are looked at again after this.
     const AGAIN: Duration = Duration::from_millis(20);
     loop {
         let now = Instant::now();
-        let (due, next) = register.due(now);
-        let mut wake = next;
-        for held in due {
-            let busy = !hand_out(held, now, register.check_every, errands);
-            if busy {
-                wake = Some(wake.map_or(now + AGAIN, |w| w.min(now + AGAIN)));
-            }
+        for held in register.due(now) {
+            hand_out(held, now, register.check_every, errands);
         }
+        let wake = register.plan().map(|due| due.max(now + AGAIN));
         let timer = wake.map_or_else(crossbeam_channel::never, crossbeam_channel::at);
         select! {
             recv(stop) -> _ => return,
@@ -382,39 +391,52 @@ pub(crate) fn keep(register: &Register, nudge: &Receiver<()>, stop: &Receiver<()
     }
 }
 
-/// Hands out what is due for one task; false where the helpers are all busy.
-fn hand_out(held: Arc<Held>, now: Instant, check_every: Duration, errands: &Sender<Errand>) -> bool {
-    let wanted = held.signals.heartbeat_wanted.swap(false, Ordering::AcqRel);
+/// Hands out what is due for one task. What finds the helpers all busy stays due.
+fn hand_out(held: Arc<Held>, now: Instant, check_every: Duration, errands: &Sender<Errand>) {
     let (beat, check) = {
         let mut state = held.state();
-        let beat = !state.beating && (wanted || state.next_beat.is_some_and(|at| at <= now));
+        // What is wanted while a heartbeat is under way is sent after it.
+        let wanted = !state.beating && held.signals.heartbeat_wanted.swap(false, Ordering::AcqRel);
+        let beat = wanted || !state.beating && state.next_beat.is_some_and(|at| at <= now);
         let over = held.deadline.is_some_and(|deadline| deadline <= now && deadline > state.next_check);
         let check = state.stage != Stage::Reporting && (over || state.next_check + check_every <= now);
         if check {
             state.next_check = now;
         }
-        (beat && held.is_wanted(), check)
+        (beat, check)
     };
-    let mut room = true;
-    if check && held.is_wanted() {
-        room &= !matches!(errands.try_send(Errand::Check(Arc::clone(&held))), Err(TrySendError::Full(_)));
+    if !held.is_wanted() {
+        held.state().next_beat = None;
+        return;
+    }
+    if check {
+        // Full means that it is not asked about this time.
+        let _full = errands.try_send(Errand::Check(Arc::clone(&held)));
     }
     if beat {
-        room &= !matches!(errands.try_send(Errand::Beat(Arc::clone(&held))), Err(TrySendError::Full(_)));
         // Until the helper has sent it, it is not due again.
-        held.state().next_beat = if room { held.beat_every.map(|interval| now + interval) } else { Some(now) };
-    } else if !held.is_wanted() {
-        held.state().next_beat = None;
+        held.state().next_beat = held.beat_every.map(|interval| now + interval);
+        if let Err(TrySendError::Full(_)) = errands.try_send(Errand::Beat(Arc::clone(&held))) {
+            held.state().next_beat = Some(now);
+        }
     }
-    room
 }
 
 /// Runs one errand.
-pub(crate) fn run_errand(client: &Client, errand: Errand) {
-    match errand {
-        Errand::Beat(held) => beat(client, &held),
-        Errand::Check(held) => check(client, &held),
-    }
+pub(crate) fn run_errand(client: &Client, register: &Register, errand: Errand) {
+    let held = match errand {
+        Errand::Beat(held) => {
+            beat(client, &held);
+            held
+        }
+        Errand::Check(held) => {
+            check(client, &held);
+            held
+        }
+    };
+    let is_wanted = held.signals.heartbeat_wanted.load(Ordering::Acquire);
+    let due = if is_wanted { Instant::now() } else { held.due(register.check_every) };
+    register.wake_keeper(register.tasks(), due);
 }
 
 fn beat(client: &Client, held: &Held) {
@@ -437,8 +459,7 @@ fn beat(client: &Client, held: &Held) {
             if gone_or_failed == Verdict::Gone && std::mem::replace(&mut held.state().gone, true) {
                 held.cancel();
             }
-            // Several tries fit into what is left of the lease.
-            held.beat_every.map(|every| (every / 16).clamp(Duration::from_millis(100), Duration::from_secs(15)))
+            held.beat_every.map(beat_again_after)
         }
     };
     held.end_beat(pause.map(|pause| Instant::now() + pause), doubtful);

@@ -1,7 +1,11 @@
 //! The poller of one worker: fetches no more tasks than there are free slots, and hands each on with its slot.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -31,11 +35,14 @@ const FIRST_HOLD: Duration = Duration::from_millis(100);
 /// The longest pause after failed polls: a server that comes back is noticed within this.
 const PAUSE_CAP: Duration = Duration::from_secs(15);
 
-/// How long a task that came without a slot may wait for one before it is given back.
+/// How long tasks that came without a slot may wait for one before they are given back.
 const WAIT_FOR_SLOT: Duration = Duration::from_secs(1);
 
 /// A larger batch would be a larger answer than is worth reading at once.
 const MAX_BATCH: usize = 1000;
+
+/// After an answer that was too large to read, batches stay smaller for this many polls: its tasks wait for their timeout.
+const POLLS_WITH_SMALL_BATCHES: u32 = 1000;
 
 /// What a running poller can be told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +73,8 @@ pub(crate) struct Polling {
     pub(crate) assigned: Sender<Assigned>,
     /// Read by the updaters: tasks that can't be run here.
     pub(crate) finished: Sender<Report>,
+    /// Written by the main poller, read by its helpers.
+    pub(crate) paused: Arc<AtomicBool>,
     /// Closes when the runner stops.
     pub(crate) stop: Receiver<()>,
 }
@@ -88,22 +97,26 @@ pub(crate) struct Poller {
 }
 
 struct State {
-    paused: bool,
     /// How long the next poll is to be held; zero while the queue is busy.
     hold: Duration,
     backoff: Backoff,
     trouble: Trouble,
+    /// Pauses after polls that brought nothing but tasks that can't be run here.
+    useless: Backoff,
+    /// The largest batch to ask for, and how many polls ago an answer was too large.
     most: usize,
+    n_polls_since: u32,
 }
 
 impl Poller {
     pub(crate) fn new(polling: Polling, commands: Receiver<Command>, more: Sender<()>) -> Self {
         let state = State {
-            paused: false,
             hold: Duration::ZERO,
             backoff: Backoff::new(PAUSE_CAP),
             trouble: Trouble::default(),
+            useless: Backoff::new(PAUSE_CAP),
             most: MAX_BATCH,
+            n_polls_since: 0,
         };
         Self { polling, commands, more, state }
     }
@@ -113,9 +126,9 @@ impl Poller {
         // Nothing is ever sent on it: it is empty until it closes.
         while self.polling.stop.try_recv().is_err_and(|e| e.is_empty()) {
             while let Ok(command) = self.commands.try_recv() {
-                self.state.paused = command == Command::Pause;
+                self.polling.obey(command);
             }
-            let going = if self.state.paused {
+            let going = if self.polling.paused.load(Ordering::Acquire) {
                 self.polling.metrics.paused();
                 self.rest(None)
             } else if self.state.hold.is_zero() {
@@ -153,7 +166,7 @@ impl Poller {
                     // Full means that a helper is being asked already.
                     let _full = self.more.try_send(());
                 }
-                self.polling.dispatch(tasks, slots)
+                self.dispatch(tasks, slots)
             }
             Err(error) => {
                 drop(slots);
@@ -183,13 +196,25 @@ impl Poller {
             Ok(tasks) => {
                 self.worked();
                 self.state.hold = Duration::ZERO;
-                self.polling.dispatch(tasks, slot.into_iter().collect())
+                self.dispatch(tasks, slot.into_iter().collect())
             }
             Err(error) => {
                 drop(slot);
                 self.failed(&error)
             }
         }
+    }
+
+    /// Hands tasks on. A server that sends nothing but what can't be run must not make this loop spin. False when the
+    /// runner stops.
+    fn dispatch(&mut self, tasks: Vec<Result<PolledTask, Unreadable>>, slots: Vec<Slot>) -> bool {
+        let is_empty = tasks.is_empty();
+        if self.polling.dispatch(tasks, slots) > 0 || is_empty {
+            self.state.useless.reset();
+            return true;
+        }
+        let pause = self.state.useless.pause(None, fastrand::f64());
+        self.rest(Some(pause))
     }
 
     /// Waits for a slot; a worker with a limit of its own needs a place there first.
@@ -219,7 +244,7 @@ impl Poller {
         let Some(command) = command else {
             return Waited::Stop;
         };
-        self.state.paused = command == Command::Pause;
+        self.polling.obey(command);
         Waited::Other
     }
 
@@ -236,7 +261,11 @@ impl Poller {
     fn worked(&mut self) {
         let Polling { task_type, readiness, .. } = &self.polling;
         self.state.backoff.reset();
-        self.state.most = MAX_BATCH;
+        self.state.n_polls_since += 1;
+        if self.state.n_polls_since >= POLLS_WITH_SMALL_BATCHES {
+            self.state.most = (self.state.most * 2).min(MAX_BATCH);
+            self.state.n_polls_since = 0;
+        }
         readiness.polled(task_type, self.polling.domain.as_deref());
         if let Some(Notice::Over(after, n)) = self.state.trouble.worked(Instant::now()) {
             log::info!("polls work again task_type={task_type} after_s={} n_failures={n}", after.as_secs());
@@ -256,6 +285,7 @@ impl Poller {
         }
         if error.kind() == ErrorKind::TooLarge {
             self.state.most = (self.state.most.min(self.polling.slots.pool.n_free().max(2)) / 2).max(1);
+            self.state.n_polls_since = 0;
         }
         let pause = self.state.backoff.pause(error.retry_after(), fastrand::f64());
         self.rest(Some(pause))
@@ -269,6 +299,9 @@ pub(crate) fn help(polling: &Polling, more: &Receiver<()>, tell: &Sender<()>) {
             recv(polling.stop) -> _ => return,
             recv(more) -> asked => if asked.is_err() { return },
         }
+        if polling.paused.load(Ordering::Acquire) {
+            continue;
+        }
         let Some(first) = polling.slots.take() else {
             continue;
         };
@@ -277,17 +310,19 @@ pub(crate) fn help(polling: &Polling, more: &Receiver<()>, tell: &Sender<()>) {
         let asked = slots.len();
         // A failure shows in the metrics here; the main poller meets it too, and waits and logs.
         if let Ok(tasks) = polling.fetch(asked, Duration::ZERO) {
-            if tasks.len() >= asked {
+            let is_full = tasks.len() >= asked;
+            if polling.dispatch(tasks, slots) > 0 && is_full {
                 let _full = tell.try_send(());
-            }
-            if !polling.dispatch(tasks, slots) {
-                return;
             }
         }
     }
 }
 
 impl Polling {
+    fn obey(&self, command: Command) {
+        self.paused.store(command == Command::Pause, Ordering::Release);
+    }
+
     /// One poll.
     fn fetch(&self, count: usize, hold: Duration) -> Result<Vec<Result<PolledTask, Unreadable>>> {
         let begun = Instant::now();
@@ -316,15 +351,25 @@ impl Polling {
         if answer.status == 204 && answer.body.is_empty() {
             return Ok(Vec::new());
         }
-        // Bytes that are no UTF-8 are replaced, so that only the task they belong to suffers.
-        let text = String::from_utf8_lossy(&answer.body);
+        let (text, replaced) = to_text(&answer.body);
         let elements: Vec<&RawValue> = answer.json_text(&text)?;
-        Ok(elements.into_iter().map(PolledTask::read).collect())
+        let read = |element: &RawValue| {
+            let begin = element.get().as_ptr().addr() - text.as_ptr().addr();
+            let place = begin..begin + element.get().len();
+            match replaced.iter().any(|at| place.contains(at)) {
+                true => Err(Unreadable::new(element, "it holds bytes that are no UTF-8")),
+                false => PolledTask::read(element),
+            }
+        };
+        Ok(elements.into_iter().map(read).collect())
     }
 
-    /// Hands tasks on, each with a slot; what has none waits for one, or is given back. False when the runner stops.
-    fn dispatch(&self, tasks: Vec<Result<PolledTask, Unreadable>>, slots: Vec<Slot>) -> bool {
+    /// Hands tasks on, each with a slot; what has none waits for one, or is given back. Says how many were run or would
+    /// have been.
+    fn dispatch(&self, tasks: Vec<Result<PolledTask, Unreadable>>, slots: Vec<Slot>) -> usize {
         let mut slots = slots.into_iter();
+        let mut n_fit = 0;
+        let wait_until = Instant::now() + WAIT_FOR_SLOT;
         for task in tasks {
             let task = match task {
                 Ok(task) => task,
@@ -333,11 +378,8 @@ impl Polling {
                     continue;
                 }
             };
-            let signals = Arc::new(Signals {
-                stopping: Arc::clone(&self.stopping),
-                wake_keeper: Some(self.register.nudge()),
-                ..Signals::default()
-            });
+            let (stopping, nudge) = (Arc::clone(&self.stopping), Some(self.register.nudge()));
+            let signals = Arc::new(Signals { stopping, nudge, ..Signals::default() });
             let held = Arc::new(Held::new(&task, self.heartbeats, self.metrics.clone(), Arc::clone(&signals)));
             if !self.register.admit(Arc::clone(&held)) {
                 log::warn!(
@@ -358,17 +400,17 @@ impl Polling {
                 self.finish(Report::give_back(&context, held));
                 continue;
             }
-            match slots.next().or_else(|| self.late_slot()) {
+            n_fit += 1;
+            match slots.next().or_else(|| self.late_slot(wait_until)) {
                 Some(slot) => self.assign(Assigned { context, held, handler: Arc::clone(&self.handler), slot }),
                 None => self.finish(Report::give_back(&context, held)),
             }
         }
-        true
+        n_fit
     }
 
-    /// A slot for a task that came without one, within a bound.
-    fn late_slot(&self) -> Option<Slot> {
-        let end = Instant::now() + WAIT_FOR_SLOT;
+    /// A slot for a task that came without one, where there is one until `end`.
+    fn late_slot(&self, end: Instant) -> Option<Slot> {
         let timer = crossbeam_channel::at(end);
         let own = match &self.slots.own {
             None => None,
@@ -412,6 +454,39 @@ impl Polling {
         held.set_reporting(false);
         if self.register.admit(Arc::clone(&held)) {
             self.finish(Report::new(held, body, false));
+        }
+    }
+}
+
+/// An answer as text. Bytes that are no UTF-8 are replaced, and it is told where, so that only the tasks they belong to suffer.
+fn to_text(body: &[u8]) -> (Cow<'_, str>, Vec<usize>) {
+    if let Ok(text) = std::str::from_utf8(body) {
+        return (text.into(), Vec::new());
+    }
+    let (mut text, mut replaced) = (String::with_capacity(body.len() + 2), Vec::new());
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            replaced.push(text.len());
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    (text.into(), replaced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced_and_told() {
+        for (body, text, replaced) in [
+            (&b"[1]"[..], "[1]", vec![]),
+            (b"a\xff\xe2\x82b", "a\u{fffd}\u{fffd}b", vec![1, 4]),
+            (b"\xff", "\u{fffd}", vec![0]),
+            ("\u{fffd}".as_bytes(), "\u{fffd}", vec![]),
+        ] {
+            assert_eq!(to_text(body), (text.into(), replaced));
         }
     }
 }

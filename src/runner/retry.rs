@@ -66,16 +66,19 @@ impl<T> RetryQueue<T> {
         self.waiting.remove(&key)
     }
 
-    /// Brings everything forward, spread evenly over `within`, in the order it was due.
-    pub(crate) fn hurry(&mut self, now: Instant, within: Duration) {
+    /// Brings forward what `may` be, spread evenly over `within`, in the order it was due.
+    pub(crate) fn hurry(&mut self, now: Instant, within: Duration, mut may: impl FnMut(&mut T) -> bool) {
         let mut entries: Vec<_> = std::mem::take(&mut self.order).into_iter().map(|Reverse(entry)| entry).collect();
         entries.sort_unstable();
-        let step = within / u32::try_from(entries.len().max(1)).unwrap_or(u32::MAX);
+        let mut may = |key: &u64| self.waiting.get_mut(key).is_some_and(&mut may);
+        let (hurried, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(_, key)| may(key));
+        let step = within / u32::try_from(hurried.len().max(1)).unwrap_or(u32::MAX);
         let mut at = now;
-        for (due, key) in entries {
+        for (due, key) in hurried {
             self.order.push(Reverse((due.min(at), key)));
             at += step;
         }
+        self.order.extend(others.into_iter().map(Reverse));
     }
 }
 
@@ -166,9 +169,13 @@ mod tests {
         let now = Instant::now();
         let mut queue = RetryQueue::new();
         (0..4).for_each(|n| queue.push(now + Duration::from_secs(60 + n), n));
-        queue.hurry(now, Duration::from_secs(1));
+        queue.push(now + Duration::from_secs(9), 7);
+        queue.hurry(now, Duration::from_secs(1), |n| *n != 7);
         assert_eq!((queue.pop_due(now), queue.pop_due(now)), (Some(0), None));
         assert_eq!(queue.next_due(), Some(now + Duration::from_millis(250)));
+        let later = now + Duration::from_secs(1);
+        assert_eq!(std::iter::from_fn(|| queue.pop_due(later)).count(), 3);
+        assert_eq!(queue.next_due(), Some(now + Duration::from_secs(9)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! are made once; every try sends the same.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -18,6 +19,7 @@ use crate::{
     json::RawJson,
     runner::{
         crew::Crew,
+        execute::discard,
         keep::{Held, Register},
         retry::{Backoff, Notice, RetryQueue, Trouble},
         slot::{Places, Token},
@@ -34,6 +36,12 @@ const STOPPING_CAP: Duration = Duration::from_millis(500);
 
 /// A second "no such task" counts only after this: the first may be a server that is just starting.
 const GONE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// A report that failed is tried at once when others get through again, but no more often than this: it may be the report.
+const MOST_HURRIES: u32 = 3;
+
+/// A result that a heartbeat has undone is sent again; a server where it still does not show after so many looks ignores it.
+const MOST_LOOKS: u32 = 5;
 
 /// This many refusals, while as many other reports got through, show that it is the report and not the server.
 const SUSPECT_AFTER: u64 = 8;
@@ -89,7 +97,14 @@ pub(crate) struct Report {
     first_try: Option<Instant>,
     /// A try got no whole answer, so the server may have taken it.
     ambiguous: bool,
-    gone_once: bool,
+    /// When the server first said that it knows no such task.
+    gone: Option<Instant>,
+    /// The server asked for the pause that it waits out.
+    asked_to_wait: bool,
+    n_hurries: u32,
+    /// A heartbeat got no clear answer, so it may undo the result when that has been acknowledged already.
+    doubtful: bool,
+    n_looks: u32,
     refusals: Option<Refusals>,
     /// The right to be undelivered; taken by an updater, given back when the report is settled.
     place: Option<Token>,
@@ -129,6 +144,18 @@ impl Report {
         Self::of_kind(held, small_body(&result), Kind::GiveBack)
     }
 
+    /// What is left of the second in which the server is not asked again about a task that it does not know.
+    fn gone_pause(&self) -> Duration {
+        self.gone.map_or(Duration::ZERO, |at| (at + GONE_AGAIN_AFTER).saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether its pause may be cut short since others get through again.
+    fn hurry(&mut self) -> bool {
+        let may = !self.asked_to_wait && self.gone_pause().is_zero() && self.n_hurries < MOST_HURRIES;
+        self.n_hurries += u32::from(may);
+        may
+    }
+
     fn of_kind(held: Arc<Held>, body: Vec<u8>, kind: Kind) -> Self {
         Self {
             held,
@@ -137,7 +164,11 @@ impl Report {
             backoff: Backoff::new(PAUSE_CAP),
             first_try: None,
             ambiguous: false,
-            gone_once: false,
+            gone: None,
+            asked_to_wait: false,
+            n_hurries: 0,
+            doubtful: false,
+            n_looks: 0,
             refusals: None,
             place: None,
         }
@@ -210,14 +241,24 @@ impl Delivery {
                 Err(error) => return self.again(report, &error),
             }
         }
-        let doubtful = report.held.begin_report();
+        report.doubtful |= report.held.begin_report();
         let outcome = self.post(&report);
         let begun = now;
         match verdict(&outcome) {
             Verdict::Settled => {
-                if doubtful && matches!(report.kind, Kind::Final | Kind::Substitute) && self.was_undone(&report) {
-                    report.held.end_report();
-                    return Some((report, Duration::ZERO));
+                if report.doubtful && matches!(report.kind, Kind::Final | Kind::Substitute) {
+                    match self.was_undone(&mut report) {
+                        Ok(false) => {}
+                        Ok(true) => {
+                            report.held.end_report();
+                            let pause = report.backoff.pause(None, fastrand::f64());
+                            return Some((report, pause));
+                        }
+                        Err(error) => {
+                            report.held.end_report();
+                            return self.again(report, &error);
+                        }
+                    }
                 }
                 report.held.metrics.updated(begun.elapsed());
                 if report.held.lease_is_over(Instant::now()) {
@@ -257,20 +298,30 @@ impl Delivery {
     }
 
     /// Whether a heartbeat that was still under way on the server has overwritten the result (3.32.1 loses it then).
-    fn was_undone(&self, report: &Report) -> bool {
-        self.client.tasks().get(&report.held.task_id).is_ok_and(|task| !task.status.is_terminal())
+    fn was_undone(&self, report: &mut Report) -> Result<bool> {
+        report.n_looks += 1;
+        if report.n_looks > MOST_LOOKS {
+            log::warn!("a result was acknowledged, and its task still runs task_id={}", report.held.task_id);
+            return Ok(false);
+        }
+        match self.client.tasks().get(&report.held.task_id) {
+            Ok(task) => Ok(!task.status.is_terminal()),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn not_taken(&self, mut report: Report, verdict: Verdict, error: &Error) -> Option<(Report, Duration)> {
         match verdict {
-            Verdict::Gone if report.gone_once => {
+            Verdict::Gone if report.gone.is_some() && report.gone_pause().is_zero() => {
                 log::info!("result not wanted: {error} task_id={}", report.held.task_id);
                 report.held.metrics.unwanted();
                 self.settle(report)
             }
             Verdict::Gone => {
-                report.gone_once = true;
-                Some((report, GONE_AGAIN_AFTER))
+                report.gone.get_or_insert_with(Instant::now);
+                let pause = report.gone_pause();
+                Some((report, pause))
             }
             Verdict::Refused => self.replace(report, error),
             Verdict::Suspect if self.is_poison(&mut report) => self.replace(report, error),
@@ -298,19 +349,10 @@ impl Delivery {
         let held = Arc::clone(&report.held);
         log::error!("result set aside: {error} task_id={} workflow_id={}", held.task_id, held.workflow_id);
         held.metrics.set_aside();
-        if let Some(callback) = &self.on_undeliverable {
-            let text = String::from_utf8_lossy(&report.body);
-            let result = UndeliverableResult {
-                task_id: held.task_id.clone(),
-                workflow_id: held.workflow_id.clone(),
-                reason: error.to_string(),
-                result: text.parse().unwrap_or_else(|_| RawJson::from(&*text)),
-            };
-            callback(&result);
-        }
         if matches!(report.kind, Kind::Substitute | Kind::GiveBack) {
             return self.settle(report);
         }
+        self.tell(&report, error);
         let status = TaskResultStatus::FailedWithTerminalError;
         let reason = shorten(&format!("the server refuses the result: {error}"));
         report.body = small_body(&TaskResult::new(&held.workflow_id, &held.task_id, status).reason(reason));
@@ -318,6 +360,24 @@ impl Delivery {
         report.refusals = None;
         report.backoff.reset();
         Some((report, Duration::ZERO))
+    }
+
+    /// Hands a handler's result to the user's callback, whose panic ends here.
+    fn tell(&self, report: &Report, error: &Error) {
+        let Some(callback) = &self.on_undeliverable else {
+            return;
+        };
+        let text = String::from_utf8_lossy(&report.body);
+        let result = UndeliverableResult {
+            task_id: report.held.task_id.clone(),
+            workflow_id: report.held.workflow_id.clone(),
+            reason: error.to_string(),
+            result: text.parse().unwrap_or_else(|_| RawJson::from(&*text)),
+        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| callback(&result))) {
+            log::error!("the callback for undeliverable results panicked task_id={}", result.task_id);
+            discard(panic);
+        }
     }
 
     fn again(&self, mut report: Report, error: &Error) -> Option<(Report, Duration)> {
@@ -331,6 +391,7 @@ impl Delivery {
             _ => log::debug!("{error}"),
         }
         let pause = report.backoff.pause(error.retry_after(), fastrand::f64());
+        report.asked_to_wait = error.retry_after().is_some();
         let stopping = self.stopping.load(Ordering::Acquire);
         Some((report, if stopping { pause.min(STOPPING_CAP) } else { pause }))
     }
@@ -377,7 +438,7 @@ pub(crate) struct Updater {
 }
 
 impl Updater {
-    /// Delivers until both channels have closed. Calls for another updater when there is more to do than it can.
+    /// Delivers until both channels have closed.
     pub(crate) fn run(&self, crew: &Arc<Crew>) {
         let mut place = None;
         loop {
@@ -387,11 +448,8 @@ impl Updater {
             if report.place.is_none() {
                 report.place = place.take();
             }
-            if !self.finished.is_empty() || !self.due.is_empty() {
-                crew.call();
-            }
             let settled_before = self.delivery.n_settled.load(Ordering::Relaxed);
-            match self.delivery.offer(report) {
+            match crew.busy(|| self.delivery.offer(report)) {
                 // Nobody reads only when the runner is over, and then the report is listed as undelivered.
                 Some((report, pause)) => drop(self.retries.send(Retry::At(Instant::now() + pause, Box::new(report)))),
                 None => {
@@ -443,12 +501,12 @@ pub(crate) fn hold_retries(retries: &Receiver<Retry>, due: &Sender<Report>, stop
         select! {
             recv(retries) -> retry => match retry {
                 Ok(Retry::At(at, report)) => queue.push(at, *report),
-                Ok(Retry::Recovered) => queue.hurry(Instant::now(), Duration::from_secs(1)),
+                Ok(Retry::Recovered) => queue.hurry(Instant::now(), Duration::from_secs(1), Report::hurry),
                 Err(_) => return,
             },
             recv(timer) -> _ => {}
             recv(stop) -> _ => {
-                queue.hurry(Instant::now(), Duration::ZERO);
+                queue.hurry(Instant::now(), Duration::ZERO, |report| report.gone_pause().is_zero());
                 stop = &never_stop;
             }
             recv(over) -> _ => return,

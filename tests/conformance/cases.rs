@@ -78,6 +78,12 @@ pub(crate) const CASES: &[(&str, &[Step])] = &[
     ("concurrency", CONCURRENCY),
     ("priorities", PRIORITIES),
     ("start delay", START_DELAY),
+    ("a definition that comes along", INLINE),
+    ("failure workflow", FAILURE_WORKFLOW),
+    ("an update with the id of another workflow", OTHER_WORKFLOW),
+    ("a negative callback time", NEGATIVE_CALLBACK),
+    ("a permissive task that is the last", PERMISSIVE_LAST),
+    ("an optional task with retries", OPTIONAL_RETRIES),
     ("routes", ROUTES),
 ];
 
@@ -390,7 +396,7 @@ const CALLBACKS: &[Step] = &[
     POLL,
     step(
         "POST /tasks",
-        r#"{"workflowInstanceId":"{wf}","taskId":"{task}","status":"IN_PROGRESS","callbackAfterSeconds":1,"workerId":"w","outputData":{"at":1}}"#,
+        r#"{"workflowInstanceId":"{wf}","taskId":"{task}","status":"IN_PROGRESS","callbackAfterSeconds":2,"workerId":"w","outputData":{"at":1}}"#,
     ),
     step("GET /tasks/{task}", ""),
     step("GET /tasks/poll/{P}t", ""),
@@ -403,16 +409,16 @@ const CALLBACKS: &[Step] = &[
 ];
 
 const LEASE: &[Step] = &[
-    step("POST /metadata/taskdefs", r#"[{"name":"{P}t","responseTimeoutSeconds":2,"retryCount":0}]"#),
+    step("POST /metadata/taskdefs", r#"[{"name":"{P}t","responseTimeoutSeconds":3,"retryCount":0}]"#),
     ONE_TASK,
     START,
     POLL,
-    waits("GET /tasks/poll/batch/{P}t?timeout=1200", 1200),
+    waits("GET /tasks/poll/batch/{P}t?timeout=1800", 1800),
     step(
         "POST /tasks",
         r#"{"workflowInstanceId":"any","taskId":"{task}","status":"COMPLETED","workerId":"x","extendLease":true}"#,
     ),
-    waits("GET /tasks/poll/batch/{P}t?timeout=1200", 1200),
+    waits("GET /tasks/poll/batch/{P}t?timeout=1800", 1800),
     step("PUT /workflow/decide/{wf}", ""),
     step("GET /tasks/{task}", ""),
     step("POST /tasks/update-v2", r#"{"workflowInstanceId":"{wf}","taskId":"{task}","extendLease":true}"#),
@@ -438,7 +444,7 @@ const RESPONSE_TIMEOUT: &[Step] = &[
 const TASK_TIMEOUT: &[Step] = &[
     step(
         "POST /metadata/taskdefs",
-        r#"[{"name":"{P}t","responseTimeoutSeconds":1,"timeoutSeconds":1,"retryCount":1,"retryDelaySeconds":0,"timeoutPolicy":"RETRY"}]"#,
+        r#"[{"name":"{P}t","responseTimeoutSeconds":2,"timeoutSeconds":2,"retryCount":1,"retryDelaySeconds":0,"timeoutPolicy":"RETRY"}]"#,
     ),
     ONE_TASK,
     START,
@@ -641,12 +647,112 @@ const PRIORITIES: &[Step] = &[
 const START_DELAY: &[Step] = &[
     step(
         "POST /metadata/workflow",
-        r#"{"name":"{P}w","tasks":[{"name":"{P}t","taskReferenceName":"a","startDelay":1}]}"#,
+        r#"{"name":"{P}w","tasks":[{"name":"{P}t","taskReferenceName":"a","startDelay":2}]}"#,
     ),
     START,
     step("GET /tasks/poll/{P}t", ""),
     GET,
     POLL,
+];
+
+const INLINE: &[Step] = &[
+    save(
+        "POST /workflow",
+        r#"{"name":"{P}other","version":3,"workflowDef":{"name":"{P}w","version":2,"outputParameters":{"id":"${workflow.workflowId}"},
+        "tasks":[{"name":"{P}t","taskReferenceName":"a","taskDefinition":{"name":"{P}t","retryCount":7,"responseTimeoutSeconds":9}}]}}"#,
+        "wf=",
+    ),
+    GET,
+    save("GET /tasks/poll/batch/{P}t?count=1&timeout=1000", "", "task=/0/taskId"),
+    COMPLETE,
+    GET,
+    step("GET /metadata/workflow/{P}w", ""),
+    step("POST /workflow", r#"{"workflowDef":{"name":"{P}w","tasks":[{"name":"{P}t","taskReferenceName":"a"}]}}"#),
+    step("POST /workflow", r#"{"name":"{P}w","workflowDef":{"name":"{P}w","tasks":[]}}"#),
+];
+
+const FAILURE_WORKFLOW: &[Step] = &[
+    step("POST /metadata/taskdefs", r#"[{"name":"{P}t","retryCount":0}]"#),
+    step(
+        "POST /metadata/workflow",
+        r#"{"name":"{P}f","tasks":[{"name":"{P}u","taskReferenceName":"b","inputParameters":{"reason":"${workflow.input.reason}",
+        "id":"${workflow.input.workflowId}","status":"${workflow.input.failureStatus}","task":"${workflow.input.failureTaskId}","x":"${workflow.input.x}"}}]}"#,
+    ),
+    step(
+        "POST /metadata/workflow",
+        r#"{"name":"{P}w","failureWorkflow":"{P}f","tasks":[{"name":"{P}t","taskReferenceName":"a"}]}"#,
+    ),
+    save("POST /workflow", r#"{"name":"{P}w","correlationId":"c","input":{"x":1}}"#, "wf="),
+    POLL,
+    FAIL,
+    GET,
+    step("GET /tasks/poll/batch/{P}u?count=1&timeout=1000", ""),
+    START,
+    step("DELETE /workflow/{wf}?reason=no", ""),
+    GET,
+    step("GET /tasks/poll/batch/{P}u?count=1&timeout=200", ""),
+    step(
+        "POST /metadata/workflow",
+        r#"{"name":"{P}v","failureWorkflow":"{P}missing","tasks":[{"name":"{P}t","taskReferenceName":"a"}]}"#,
+    ),
+    save("POST /workflow", r#"{"name":"{P}v"}"#, "wf="),
+    POLL,
+    FAIL,
+    GET,
+];
+
+const OTHER_WORKFLOW: &[Step] = &[
+    TWO_TASKS,
+    save("POST /workflow", r#"{"name":"{P}w"}"#, "one="),
+    START,
+    POLL,
+    step("GET /tasks/{task}", ""),
+    step("POST /tasks", r#"{"workflowInstanceId":"{wf}","taskId":"{task}","status":"COMPLETED"}"#),
+    step("GET /tasks/poll/{P}u", ""),
+    step("PUT /workflow/decide/{one}", ""),
+    step("GET /tasks/poll/{P}u", ""),
+];
+
+const NEGATIVE_CALLBACK: &[Step] = &[
+    ONE_TASK,
+    START,
+    POLL,
+    step(
+        "POST /tasks",
+        r#"{"workflowInstanceId":"{wf}","taskId":"{task}","status":"IN_PROGRESS","callbackAfterSeconds":-1}"#,
+    ),
+    step("GET /tasks/poll/{P}t", ""),
+    step("GET /tasks/queue/size?taskType={P}t", ""),
+    step("POST /tasks", r#"{"workflowInstanceId":"{wf}","taskId":"{task}","status":"IN_PROGRESS"}"#),
+    step("GET /tasks/poll/batch/{P}t?count=1&timeout=1000", ""),
+];
+
+const PERMISSIVE_LAST: &[Step] = &[
+    step("POST /metadata/taskdefs", r#"[{"name":"{P}t","retryCount":0}]"#),
+    step(
+        "POST /metadata/workflow",
+        r#"{"name":"{P}w","tasks":[{"name":"{P}t","taskReferenceName":"a","permissive":true}]}"#,
+    ),
+    START,
+    POLL,
+    FAIL,
+    GET,
+];
+
+const OPTIONAL_RETRIES: &[Step] = &[
+    step("POST /metadata/taskdefs", r#"[{"name":"{P}t","retryCount":1,"retryDelaySeconds":0}]"#),
+    step(
+        "POST /metadata/workflow",
+        r#"{"name":"{P}w","tasks":[{"name":"{P}t","taskReferenceName":"a","optional":true},{"name":"{P}u","taskReferenceName":"b"}]}"#,
+    ),
+    START,
+    POLL,
+    FAIL,
+    POLL,
+    FAIL,
+    save("GET /tasks/poll/batch/{P}u?timeout=1000", "", "task=/0/taskId"),
+    COMPLETE,
+    GET,
 ];
 
 const ROUTES: &[Step] = &[

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     json::Extra,
-    metadata::{TaskDef, WorkflowDef},
+    metadata::{TaskDef, WorkflowDef, WorkflowTask},
 };
 
 use super::{Refusal, Violation};
@@ -31,7 +31,8 @@ pub(super) fn check_task(def: &TaskDef, at: &str) -> Vec<Violation> {
         ("backoffJitterMs", def.backoff_jitter_ms),
         ("pollTimeoutSeconds", def.poll_timeout_seconds),
     ];
-    for (name, value) in not_negative {
+    let not_negative = not_negative.map(|(name, value)| (name, value.map(i64::from)));
+    for (name, value) in not_negative.into_iter().chain([("totalTimeoutSeconds", def.total_timeout_seconds)]) {
         if let Some(value) = value.filter(|value| *value < 0) {
             wrong.push(Violation::of_value(field(name), format!("TaskDef {name}: 0 must be >= 0"), value));
         }
@@ -62,7 +63,7 @@ pub(super) fn check_workflow(def: &WorkflowDef, at: &str) -> Vec<Violation> {
         required(&def.extra, "name", &def.name, format!("{at}.name"), "WorkflowDef name cannot be null or empty");
     let mut wrong: Vec<Violation> = named.into_iter().collect();
     let mut references = BTreeSet::new();
-    for task in &def.tasks {
+    for task in all_tasks(&def.tasks) {
         if !references.insert(task.task_reference_name.as_str()) {
             let message = format!(
                 "taskReferenceName: {} should be unique across tasks for a given workflowDefinition: {}",
@@ -73,6 +74,10 @@ pub(super) fn check_workflow(def: &WorkflowDef, at: &str) -> Vec<Violation> {
     }
     if def.tasks.is_empty() {
         wrong.push(Violation::of(format!("{at}.tasks"), "WorkflowTask list cannot be empty"));
+    }
+    if let Some(version) = def.schema_version.filter(|version| *version != 2) {
+        let message = "workflowDef schemaVersion: 2 is only supported";
+        wrong.push(Violation::of_value(format!("{at}.schemaVersion"), message, version));
     }
     for (n, task) in def.tasks.iter().enumerate() {
         let path = |field: &str| format!("{at}.tasks[{n}].{field}");
@@ -91,7 +96,20 @@ pub(super) fn check_workflow(def: &WorkflowDef, at: &str) -> Vec<Violation> {
 }
 
 fn references_of(def: &WorkflowDef) -> BTreeSet<&str> {
-    def.tasks.iter().map(|task| task.task_reference_name.as_str()).collect()
+    all_tasks(&def.tasks).into_iter().map(|task| task.task_reference_name.as_str()).collect()
+}
+
+/// The tasks of a definition, those inside others included.
+fn all_tasks(tasks: &[WorkflowTask]) -> Vec<&WorkflowTask> {
+    let mut all = Vec::new();
+    for task in tasks {
+        all.push(task);
+        let branches = task.decision_cases.values().chain(&task.fork_tasks);
+        for inner in branches.chain([&task.default_case, &task.loop_over]) {
+            all.extend(all_tasks(inner));
+        }
+    }
+    all
 }
 
 /// Collects what is wrong with the `${…}` references in a parameter.
@@ -131,7 +149,8 @@ fn simple_references(text: &str) -> Vec<&str> {
     found
 }
 
-/// Refuses a workflow definition with tasks of kinds that are not executed here.
+/// Refuses to start a workflow with tasks of kinds that are not executed here. Its definition may be registered, so that
+/// it can be read back.
 pub(super) fn check_served(def: &WorkflowDef) -> Result<(), Refusal> {
     let others: Vec<String> = def
         .tasks

@@ -6,27 +6,24 @@ use std::{
 };
 
 use crate::{
-    json::{JsonMap, RawJson},
+    json::RawJson,
     task::{Task, TaskStatus},
     workflow::{StartWorkflowRequest, Workflow, WorkflowStatus},
 };
 
 use super::{
-    Answer, Engine, Millis, Refusal, Violation,
-    definition::{always_written, overlaid},
+    Engine, Millis, Refusal, Violation,
+    definition::{always_written, with_template},
+    ending::Ending,
     expression::resolve_map,
     record::{TaskRecord, WorkflowRecord, WorkflowScope, is_successful},
 };
 
+/// The server's `maxWorkflowInputPayloadSizeThreshold` and `maxTaskOutputPayloadSizeThreshold`.
+pub(super) const MOST_PAYLOAD_BYTES: usize = 10_240 << 10;
+
 /// How long ago a worker may have polled a domain to count as active.
 const ACTIVE_WITHIN: Millis = 10_000;
-
-/// Why a workflow ends otherwise than completed.
-#[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) status: WorkflowStatus,
-    pub(super) reason: String,
-}
 
 /// What an evaluation found.
 #[derive(Debug, Default)]
@@ -41,17 +38,33 @@ struct Outcome {
 }
 
 impl Engine {
-    pub(super) fn start(&mut self, request: StartWorkflowRequest, now: Millis) -> Result<String, Refusal> {
-        check_start(&request)?;
+    /// Starts a workflow. A start `by_name` is the one by the path of the request: it has other words for what is wrong.
+    pub(super) fn start(
+        &mut self,
+        request: StartWorkflowRequest,
+        by_name: bool,
+        now: Millis,
+    ) -> Result<String, Refusal> {
+        check_start(&request, by_name)?;
+        let plan = self.plan(&request.name, request.version, request.workflow_def, by_name)?;
         let input = match request.input {
             Some(input) if input.is_null() => return Err(no_input()),
             None if request.extra.came_as_null("input") == Some(true) => return Err(no_input()),
             Some(input) => input,
             None => RawJson::default(),
         };
-        let plan = self.plan(&request.name, request.version, request.workflow_def)?;
+        if request.external_input_payload_storage_path.is_some() {
+            return Err(Refusal::not_served("the embedded server has no external payload storage"));
+        }
         self.n_started += 1;
         let workflow_id = self.new_id();
+        if input.get().len() > MOST_PAYLOAD_BYTES {
+            return Err(Refusal::failed(format!(
+                "The payload size: {} of workflow: {workflow_id} is greater than the permissible limit: \
+                 {MOST_PAYLOAD_BYTES} bytes",
+                input.get().len()
+            )));
+        }
         let workflow = Workflow {
             workflow_id: workflow_id.clone(),
             status: WorkflowStatus::Running,
@@ -60,7 +73,8 @@ impl Engine {
             create_time: now,
             start_time: now,
             update_time: now,
-            input: overlaid(&plan.definition.input_template, &input),
+            // `createdBy` of the request is ignored, as by the real server.
+            input: with_template(&plan.definition.input_template, &input),
             variables: RawJson::new(&plan.definition.variables).unwrap_or_default(),
             correlation_id: request.correlation_id,
             task_to_domain: request.task_to_domain,
@@ -77,7 +91,7 @@ impl Engine {
             number: self.n_started,
         };
         let name = record.plan.name().to_owned();
-        self.running.entry(name).or_default().insert(record.number, workflow_id.clone());
+        self.by_name.entry(name).or_default().insert(record.number, workflow_id.clone());
         self.workflows.insert(workflow_id.clone(), record);
         self.decide(&workflow_id, now);
         Ok(workflow_id)
@@ -88,7 +102,7 @@ impl Engine {
         match self.evaluate(workflow_id, now) {
             Ok(Some(outcome)) => self.apply(workflow_id, outcome, now),
             Ok(None) => {}
-            Err(ending) => self.end(workflow_id, ending.status, Some(ending.reason), &[], now),
+            Err(ending) => self.fail(workflow_id, ending, &[], now),
         }
         self.rearm(workflow_id);
     }
@@ -129,7 +143,12 @@ impl Engine {
         }
         outcome.passed.push(task_id.to_owned());
         let next = record.node + 1;
-        if next < record.plan.nodes.len() {
+        // After a retry from outside, later tasks may have run before.
+        let is_new = |name: &String| {
+            let workflow = self.workflows.get(&record.task.workflow_instance_id);
+            workflow.is_none_or(|workflow| !workflow.by_reference.contains_key(name))
+        };
+        if record.plan.nodes.get(next).is_some_and(|node| is_new(&node.task.task_reference_name)) {
             outcome.to_schedule.push(next);
         }
         Ok(())
@@ -142,7 +161,10 @@ impl Engine {
                 // The last task stays as it was reported: what the evaluation thinks of it is not stored. A failed task
                 // that is forgiven does not count as failed all the same.
                 None => self.end(workflow_id, WorkflowStatus::Completed, None, &outcome.forgiven, now),
-                Some(reason) => self.end(workflow_id, WorkflowStatus::Failed, Some(reason), &outcome.forgiven, now),
+                Some(reason) => {
+                    let ending = Ending { status: WorkflowStatus::Failed, reason, task_id: None };
+                    self.fail(workflow_id, ending, &outcome.forgiven, now);
+                }
             };
         }
         for task_id in &outcome.passed {
@@ -257,19 +279,25 @@ impl Engine {
         active.or_else(|| names.last().copied().filter(|last| !is_none(last))).map(str::to_owned)
     }
 
-    /// Queues the attempt that follows a failed one.
+    /// Queues the attempt that follows a failed one, after the delay that the definition asks for.
     fn retry(&mut self, task_id: &str, now: Millis) {
+        let Some(record) = self.tasks.get(task_id) else { return };
+        let delay = record.node().retry_delay(record.task.retry_count);
+        let jitter = match record.node().rules.backoff_jitter_ms {
+            Some(most) if most > 0 => Millis::from(self.random.i32(0..=most)),
+            _ => 0,
+        };
+        self.queue_attempt(task_id, delay, jitter, now);
+    }
+
+    /// Queues another attempt of a task.
+    pub(super) fn queue_attempt(&mut self, task_id: &str, delay: i32, jitter: Millis, now: Millis) {
         let new_id = self.new_id();
         let Some(record) = self.tasks.get_mut(task_id) else { return };
         record.task.retried = true;
         let workflow_id = record.task.workflow_instance_id.clone();
         let (plan, node, first_scheduled) = (Arc::clone(&record.plan), record.node, record.first_scheduled);
-        let delay = record.node().retry_delay(record.task.retry_count);
         let failed = record.task.clone();
-        let jitter = match plan.nodes[node].rules.backoff_jitter_ms {
-            Some(most) if most > 0 => Millis::from(self.random.i32(0..=most)),
-            _ => 0,
-        };
         let Some(workflow) = self.workflows.get(&workflow_id) else { return };
         let task = Task {
             input_data: self.input_of(workflow, node, &new_id),
@@ -293,130 +321,26 @@ impl Engine {
         let record = TaskRecord { task, plan, node, first_scheduled };
         self.enqueue(&workflow_id, record, Millis::from(delay) * 1000 + jitter, now);
     }
-
-    /// Ends a workflow: computes its output, cancels what is under way and empties the queues of it.
-    fn end(
-        &mut self,
-        workflow_id: &str,
-        status: WorkflowStatus,
-        reason: Option<String>,
-        forgiven: &[String],
-        now: Millis,
-    ) {
-        let output = self.output_of(workflow_id);
-        let Some(record) = self.workflows.get_mut(workflow_id) else { return };
-        if let Some(running) = self.running.get_mut(record.plan.name()) {
-            running.remove(&record.number);
-        }
-        record.workflow.output = output;
-        record.workflow.status = status;
-        record.workflow.reason_for_incompletion = reason;
-        record.workflow.end_time = now;
-        record.workflow.update_time = now;
-        record.pending.clear();
-        for task_id in record.task_ids.clone() {
-            let Some(task) = self.tasks.get(&task_id) else { continue };
-            if !task.is_terminal() {
-                self.queues.remove(&task_id);
-                self.set_status(&task_id, TaskStatus::Canceled, now);
-            }
-            let Some(task) = self.tasks.get_mut(&task_id) else { continue };
-            if task.task.end_time == 0 {
-                task.task.end_time = now;
-            }
-            let has_failed = matches!(task.task.status, TaskStatus::Failed | TaskStatus::FailedWithTerminalError);
-            if !has_failed || forgiven.contains(&task_id) {
-                continue;
-            }
-            let Some(record) = self.workflows.get_mut(workflow_id) else { return };
-            let names = [
-                (&mut record.workflow.failed_reference_task_names, &task.task.reference_task_name),
-                (&mut record.workflow.failed_task_names, &task.task.task_def_name),
-            ];
-            for (names, name) in names {
-                if !names.contains(name) {
-                    names.push(name.clone());
-                }
-            }
-        }
-    }
-
-    /// The output by the definition, or else the output of the last task.
-    fn output_of(&self, workflow_id: &str) -> RawJson {
-        let Some(record) = self.workflows.get(workflow_id) else { return RawJson::default() };
-        let Some(last) = record.task_ids.last().and_then(|id| self.tasks.get(id)) else { return RawJson::default() };
-        let parameters = &record.plan.definition.output_parameters;
-        if parameters.is_empty() {
-            return last.task.output_data.clone();
-        }
-        let scope = WorkflowScope { workflow: record, tasks: &self.tasks, task_id: None };
-        RawJson::new(&resolve_map(parameters, &JsonMap::new(), &scope)).unwrap_or_default()
-    }
-
-    pub(super) fn terminate(
-        &mut self,
-        workflow_id: &str,
-        reason: Option<String>,
-        now: Millis,
-    ) -> Result<Answer, Refusal> {
-        let record = self.workflow_record(workflow_id)?;
-        if record.workflow.status == WorkflowStatus::Completed {
-            return Err(Refusal::conflict("Cannot terminate a COMPLETED workflow."));
-        }
-        if record.workflow.status == WorkflowStatus::Terminated {
-            return Ok(Answer::Done);
-        }
-        self.end(workflow_id, WorkflowStatus::Terminated, reason, &[], now);
-        self.rearm(workflow_id);
-        Ok(Answer::Done)
-    }
-
-    pub(super) fn pause(&mut self, workflow_id: &str, now: Millis) -> Result<Answer, Refusal> {
-        let record = self.workflow_record(workflow_id)?;
-        if record.is_terminal() {
-            let message = format!("Workflow {} has ended, status cannot be updated.", record.label());
-            return Err(Refusal::conflict(message));
-        }
-        if let Some(record) = self.workflows.get_mut(workflow_id) {
-            record.workflow.status = WorkflowStatus::Paused;
-            record.workflow.update_time = now;
-        }
-        self.rearm(workflow_id);
-        Ok(Answer::Done)
-    }
-
-    pub(super) fn resume(&mut self, workflow_id: &str, now: Millis) -> Result<Answer, Refusal> {
-        let status = &self.workflow_record(workflow_id)?.workflow.status;
-        if *status != WorkflowStatus::Paused {
-            let message =
-                format!("The workflow {workflow_id} is not PAUSED so cannot resume. Current status is {status}");
-            return Err(Refusal::failed(message));
-        }
-        if let Some(record) = self.workflows.get_mut(workflow_id) {
-            record.workflow.status = WorkflowStatus::Running;
-            record.workflow.last_retried_time = now;
-            record.workflow.update_time = now;
-        }
-        self.decide(workflow_id, now);
-        Ok(Answer::Done)
-    }
 }
 
-fn check_start(request: &StartWorkflowRequest) -> Result<(), Refusal> {
+fn check_start(request: &StartWorkflowRequest, by_name: bool) -> Result<(), Refusal> {
     const AT: &str = "startWorkflow.arg0";
     let mut wrong = Vec::new();
-    if request.name.is_empty() && request.extra.came_as_null("name") != Some(false) {
+    if !by_name && request.name.is_empty() && request.extra.came_as_null("name") != Some(false) {
         wrong.push(Violation::of(format!("{AT}.name"), "Workflow name cannot be null or empty"));
     }
     let priority = request.priority;
     let bound = match priority {
-        ..0 => Some("minimum 0"),
-        100.. => Some("maximum 99"),
+        ..0 => Some((0, "minimum")),
+        100.. => Some((99, "maximum")),
         _ => None,
     };
-    if let Some(bound) = bound {
-        let message = format!("priority: {priority} should be {bound}");
-        wrong.push(Violation::of_value(format!("{AT}.priority"), message, priority));
+    if let Some((bound, end)) = bound {
+        let (at, message) = match by_name {
+            true => ("startWorkflow.arg3", format!("{bound} is the {end} priority value")),
+            false => ("startWorkflow.arg0.priority", format!("priority: {priority} should be {end} {bound}")),
+        };
+        wrong.push(Violation::of_value(at, message, priority));
     }
     Refusal::unless_empty(wrong)
 }
@@ -434,7 +358,7 @@ fn may_retry(record: &TaskRecord, now: Millis) -> Result<bool, Ending> {
             TaskStatus::TimedOut => WorkflowStatus::TimedOut,
             _ => WorkflowStatus::Failed,
         };
-        Ending { status, reason }
+        Ending { status, reason, task_id: Some(task.task_id.clone()) }
     };
     let is_retriable = matches!(task.status, TaskStatus::Failed | TaskStatus::TimedOut);
     if !is_retriable || node.n_retries() <= task.retry_count {

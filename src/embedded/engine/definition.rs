@@ -181,13 +181,16 @@ fn complete_node(task: WorkflowTask) -> WorkflowTask {
     }
 }
 
-/// The members of `over` on top of those of `under`, as a JSON object; `over` itself when there is nothing under it.
-pub(super) fn overlaid(under: &JsonMap, over: &RawJson) -> RawJson {
-    if under.is_empty() {
-        return over.clone();
+/// The members of an input on top of those of the template of its workflow. An empty input stays empty, as on the real
+/// server.
+pub(super) fn with_template(template: &JsonMap, input: &RawJson) -> RawJson {
+    let given: JsonMap = input.decode().unwrap_or_default();
+    if template.is_empty() || given.is_empty() {
+        return input.clone();
     }
-    let mut members = under.clone();
-    members.extend(over.decode::<JsonMap>().unwrap_or_default());
+    let mut members = template.clone();
+    // A null that is given counts as not given.
+    members.extend(given.into_iter().filter(|(name, value)| !value.is_null() || !template.contains_key(name)));
     RawJson::new(&members).unwrap_or_default()
 }
 

@@ -54,7 +54,6 @@ impl Engine {
         now: Millis,
     ) -> Result<Answer, Refusal> {
         Refusal::unless_empty(check::check_workflow(&def, "registerWorkflowDef.arg0"))?;
-        check::check_served(&def)?;
         let exists = self.workflow_def(&def.name, Some(def.version.unwrap_or(1))).is_some();
         match exists {
             true if !overwrite => {
@@ -69,9 +68,12 @@ impl Engine {
     }
 
     pub(super) fn update_workflows(&mut self, defs: Vec<WorkflowDef>, now: Millis) -> Result<Answer, Refusal> {
-        let check = |(n, def)| check::check_workflow(def, &format!("updateWorkflowDef.arg0[{n}]"));
+        const AT: &str = "updateWorkflowDef.arg0";
+        if defs.is_empty() {
+            Refusal::unless_empty(vec![Violation::of(AT, "WorkflowDefList is empty")])?;
+        }
+        let check = |(n, def)| check::check_workflow(def, &format!("{AT}[{n}]"));
         Refusal::unless_empty(defs.iter().enumerate().flat_map(check).collect())?;
-        defs.iter().try_for_each(check::check_served)?;
         let names = defs.iter().map(|def| def.name.clone()).collect();
         for def in defs {
             self.keep_workflow(def, 0, now);
@@ -128,25 +130,31 @@ impl Engine {
         self.workflow_defs.values().flat_map(|versions| versions.values())
     }
 
-    /// The plan for a start: of a definition that came along, or of a registered one.
+    /// The plan for a start: of a definition that came along, or of a registered one. A start `by_name` is the one by the
+    /// path of the request, which says other words about a definition that is not there.
     pub(super) fn plan(
         &mut self,
         name: &str,
         version: Option<i32>,
         inline: Option<WorkflowDef>,
+        by_name: bool,
     ) -> Result<Arc<Plan>, Refusal> {
         if let Some(def) = inline {
             Refusal::unless_empty(check::check_workflow(&def, "startWorkflow.arg0.workflowDef"))?;
             check::check_served(&def)?;
             return Ok(Arc::new(Plan::new(definition::complete_workflow(def, 0, 0), &self.task_defs)));
         }
-        if name.is_empty() {
+        if name.trim().is_empty() {
             return Err(Refusal::invalid("Workflow name must be specified when searching for a definition"));
         }
         let Some(def) = self.workflow_def(name, version) else {
             let version = version.map_or_else(|| "null".to_owned(), |version| version.to_string());
-            return Err(Refusal::not_found(format!("No such workflow defined. name={name}, version={version}")));
+            return Err(Refusal::not_found(match by_name {
+                true => format!("No such workflow found by name: {name}, version: {version}"),
+                false => format!("No such workflow defined. name={name}, version={version}"),
+            }));
         };
+        check::check_served(def)?;
         let key = (name.to_owned(), def.version.unwrap_or(1));
         if let Some(plan) = self.plans.get(&key) {
             return Ok(Arc::clone(plan));

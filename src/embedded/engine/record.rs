@@ -90,7 +90,7 @@ pub(super) struct WorkflowRecord {
     pub(super) plan: Arc<Plan>,
     /// All its tasks, in order.
     pub(super) task_ids: Vec<String>,
-    /// Its tasks that are neither retried nor went on from, in order.
+    /// Its tasks that are neither retried nor went on from, in order; when it has ended, those that it ended with.
     pub(super) pending: Vec<String>,
     /// The last attempt of each reference name.
     pub(super) by_reference: HashMap<String, String>,
@@ -189,10 +189,53 @@ impl Scope for WorkflowScope<'_> {
         }
     }
 
+    fn fields(&self, root: &str) -> Option<&'static [&'static str]> {
+        match root {
+            "workflow" => Some(WORKFLOW_FIELDS),
+            _ => self.workflow.by_reference.contains_key(root).then_some(TASK_FIELDS),
+        }
+    }
+
     fn task_id(&self) -> Option<&str> {
         self.task_id
     }
 }
+
+const WORKFLOW_FIELDS: &[&str] = &[
+    "input",
+    "output",
+    "status",
+    "workflowId",
+    "parentWorkflowId",
+    "parentWorkflowTaskId",
+    "workflowType",
+    "version",
+    "correlationId",
+    "reasonForIncompletion",
+    "schemaVersion",
+    "variables",
+];
+
+const TASK_FIELDS: &[&str] = &[
+    "input",
+    "output",
+    "taskType",
+    "status",
+    "referenceTaskName",
+    "retryCount",
+    "correlationId",
+    "pollCount",
+    "taskDefName",
+    "scheduledTime",
+    "startTime",
+    "endTime",
+    "workflowInstanceId",
+    "taskId",
+    "reasonForIncompletion",
+    "callbackAfterSeconds",
+    "workerId",
+    "iteration",
+];
 
 impl WorkflowScope<'_> {
     fn workflow_field(&self, field: &str) -> Option<Cow<'_, RawJson>> {

@@ -13,6 +13,8 @@ use crate::{
 
 use super::*;
 
+mod outside;
+
 /// An engine with its clock.
 struct Bench {
     engine: Engine,
@@ -138,7 +140,7 @@ fn a_workflow_hands_values_on_and_ends_with_the_output_of_its_last_task() {
     assert_eq!(workflow.status, WorkflowStatus::Completed);
     assert_eq!(value(&workflow.output), json!({"done": true}));
     assert_eq!(bench.engine.next_event(), None);
-    assert!(bench.engine.running("w", 1).is_empty());
+    assert!(bench.engine.all_running().is_empty());
 }
 
 #[test]
@@ -355,13 +357,27 @@ fn a_workflow_times_out_by_its_own_limit() {
         .timeout(Duration::from_secs(5), TimeoutPolicy::TimeOutWf);
     bench.step(Command::RegisterWorkflow { definition, overwrite: false });
     let id = bench.start();
-    bench.step(Command::Pause(id.clone()));
     bench.pass(5 * SECOND - 1);
-    assert_eq!(bench.workflow(&id).status, WorkflowStatus::Paused);
+    assert_eq!(bench.workflow(&id).status, WorkflowStatus::Running);
     bench.pass(1);
     let workflow = bench.workflow(&id);
     assert_eq!((workflow.status, &workflow.tasks[0].status), (WorkflowStatus::TimedOut, &TaskStatus::Canceled));
     assert_eq!(bench.engine.queue_size("a"), 0);
+}
+
+#[test]
+fn a_paused_workflow_times_out_only_when_it_is_looked_at() {
+    let mut bench = Bench::new();
+    let definition = WorkflowDef::new("w")
+        .task(WorkflowTask::simple("a", "a_ref"))
+        .timeout(Duration::from_secs(5), TimeoutPolicy::TimeOutWf);
+    bench.step(Command::RegisterWorkflow { definition, overwrite: false });
+    let id = bench.start();
+    bench.step(Command::Pause(id.clone()));
+    bench.pass(6 * SECOND);
+    assert_eq!((bench.workflow(&id).status, bench.engine.next_event()), (WorkflowStatus::Paused, None));
+    bench.step(Command::Decide(id.clone()));
+    assert_eq!(bench.workflow(&id).status, WorkflowStatus::TimedOut);
 }
 
 #[test]
@@ -598,12 +614,13 @@ fn a_start_delay_hides_the_task() {
 }
 
 #[test]
-fn other_kinds_of_tasks_are_refused_by_name() {
+fn workflows_with_other_kinds_of_tasks_can_be_registered_but_not_started() {
     let mut bench = Bench::new();
     let mut task = WorkflowTask::simple("s", "pick");
     task.task_type = Some("SWITCH".to_owned());
     let definition = WorkflowDef::new("w").task(WorkflowTask::simple("a", "a_ref")).task(task);
-    let refusal = bench.try_step(Command::RegisterWorkflow { definition, overwrite: false }).unwrap_err();
+    bench.step(Command::RegisterWorkflow { definition, overwrite: false });
+    let refusal = bench.try_step(Command::Start(StartWorkflowRequest::new("w"))).unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::NotServed);
     assert_eq!(refusal.message, "the embedded server executes SIMPLE tasks only; workflow w has pick (SWITCH)");
 }

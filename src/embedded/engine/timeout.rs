@@ -8,7 +8,7 @@ use crate::{
 
 use super::{
     Engine, Millis,
-    decide::Ending,
+    ending::Ending,
     record::{TaskRecord, WorkflowRecord},
 };
 
@@ -51,7 +51,7 @@ impl Engine {
                     "Workflow timed out after {elapsed} seconds. Timeout configured as {seconds} seconds. Timeout \
                      policy configured to TIME_OUT_WF"
                 );
-                Err(Ending { status: WorkflowStatus::TimedOut, reason })
+                Err(Ending { status: WorkflowStatus::TimedOut, reason, task_id: None })
             }
             _ => Ok(()),
         }
@@ -74,7 +74,7 @@ impl Engine {
                 self.time_out(task_id, reason.clone(), now);
                 return match policy {
                     TimeoutPolicy::Retry => Ok(()),
-                    _ => Err(Ending { status: WorkflowStatus::TimedOut, reason }),
+                    _ => Err(Ending { status: WorkflowStatus::TimedOut, reason, task_id: Some(task_id.to_owned()) }),
                 };
             }
         }
@@ -90,11 +90,9 @@ impl Engine {
     }
 
     fn time_out(&mut self, task_id: &str, reason: String, now: Millis) {
-        self.queues.remove(task_id);
-        self.set_status(task_id, TaskStatus::TimedOut, now);
+        self.close(task_id, TaskStatus::TimedOut, now);
         if let Some(record) = self.tasks.get_mut(task_id) {
             record.task.reason_for_incompletion = Some(reason);
-            record.task.end_time = now;
         }
     }
 
@@ -118,9 +116,9 @@ impl Engine {
         if record.is_terminal() {
             return None;
         }
-        let of_workflow = workflow_limit(record);
+        // The real server does not look at a paused workflow by itself either.
         if record.workflow.status == WorkflowStatus::Paused {
-            return of_workflow;
+            return None;
         }
         let under_way = record.pending.iter().filter_map(|id| self.tasks.get(id)).filter(|task| !task.is_terminal());
         let of_tasks = under_way.filter_map(|task| {
@@ -131,7 +129,7 @@ impl Engine {
             };
             [by_policy, response].into_iter().flatten().min()
         });
-        of_tasks.chain(of_workflow).min()
+        of_tasks.chain(workflow_limit(record)).min()
     }
 }
 

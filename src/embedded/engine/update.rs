@@ -5,7 +5,9 @@ use crate::{
     task::{PollData, Task, TaskExecLog, TaskResult, TaskResultStatus, TaskStatus},
 };
 
-use super::{Answer, ByReference, Engine, Millis, Poll, Refusal, definition::always_written};
+use super::{
+    Answer, ByReference, Engine, Millis, Poll, Refusal, decide::MOST_PAYLOAD_BYTES, definition::always_written,
+};
 
 /// The server keeps so many characters of a reason.
 const MOST_REASON_CHARS: usize = 500;
@@ -29,6 +31,8 @@ impl Engine {
                 self.queues.push(&queue, task_id, priority, now + HELD_BACK, now);
                 continue;
             }
+            // An update may have put it back into the queue since it was taken.
+            self.queues.remove(task_id);
             self.set_status(task_id, TaskStatus::InProgress, now);
             let Some(record) = self.tasks.get_mut(task_id) else { continue };
             let task = &mut record.task;
@@ -103,6 +107,9 @@ impl Engine {
         if record.is_terminal() || workflow_ended {
             return Ok(Answer::Id(Some(id)));
         }
+        if result.external_output_payload_storage_path.as_ref().is_some_and(|path| !path.trim().is_empty()) {
+            return Err(Refusal::not_served("the embedded server has no external payload storage"));
+        }
         self.apply_result(result, now)?;
         Ok(Answer::Id(Some(id)))
     }
@@ -119,12 +126,12 @@ impl Engine {
         task.worker_id = result.worker_id;
         task.callback_after_seconds = result.callback_after_seconds;
         task.output_data = result.output_data.unwrap_or_default();
-        task.external_output_payload_storage_path = result.external_output_payload_storage_path;
         task.sub_workflow_id = result.sub_workflow_id;
         let own_workflow = task.workflow_instance_id.clone();
         if is_terminal {
             task.end_time = now;
         } else {
+            task.update_time = now;
             // The real server can't find a task again that was put back for a negative time.
             let due = match result.callback_after_seconds {
                 ..0 => Millis::MAX,
@@ -136,6 +143,7 @@ impl Engine {
         for log in result.logs.into_iter().take(MOST_LOGS) {
             self.add_log(&task_id, log.log, log.created_time);
         }
+        self.limit_output(&task_id, now);
         // The real server looks at the workflow that was named, not at the one the task is in.
         self.decide(&result.workflow_instance_id, now);
         if own_workflow != result.workflow_instance_id {
@@ -151,6 +159,23 @@ impl Engine {
         let lines = self.logs.entry(task_id.to_owned()).or_default();
         let at = lines.partition_point(|known| known.created_time <= created_time);
         lines.insert(at, line);
+    }
+
+    /// Fails a task for good whose output is larger than the server allows.
+    fn limit_output(&mut self, task_id: &str, now: Millis) {
+        let Some(record) = self.tasks.get_mut(task_id) else { return };
+        let task = &mut record.task;
+        let size = task.output_data.get().len();
+        if size <= MOST_PAYLOAD_BYTES {
+            return;
+        }
+        task.output_data = RawJson::default();
+        task.reason_for_incompletion = Some(format!(
+            "The payload size: {size} of task: {task_id} in workflow: {}  is greater than the permissible limit: \
+             {MOST_PAYLOAD_BYTES} bytes",
+            task.workflow_instance_id
+        ));
+        self.close(task_id, TaskStatus::FailedWithTerminalError, now);
     }
 
     fn extend_lease(&mut self, task_id: String, now: Millis) -> Result<Answer, Refusal> {

@@ -9,7 +9,7 @@ use crate::{
     metadata::WorkflowDef,
 };
 
-use super::{Call, Outcome, Route, done, no_definition, not_a_number, sent};
+use super::{Call, Outcome, Route, done, not_a_number, sent};
 
 pub(super) const ROUTES: &[Route] = &[
     ("POST", "api/metadata/taskdefs", Some(|c, engine, now| done(engine, Command::RegisterTasks(c.task_defs()?), now))),
@@ -36,12 +36,14 @@ struct Summary<'a> {
     name: &'a str,
     version: i32,
     create_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    update_time: Option<i64>,
 }
 
 impl<'a> Summary<'a> {
     fn of(def: &'a WorkflowDef) -> Self {
-        let WorkflowDef { name, version, create_time, .. } = def;
-        Self { name, version: version.unwrap_or(1), create_time: *create_time }
+        let WorkflowDef { name, version, create_time, update_time, .. } = def;
+        Self { name, version: version.unwrap_or(1), create_time: *create_time, update_time: *update_time }
     }
 }
 
@@ -73,8 +75,12 @@ fn validate(call: &Call, engine: &mut Engine, now: Millis) -> Result<Outcome, Re
 }
 
 fn workflow_def(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
-    let (name, version) = (call.segment(3), call.number("version", "java.lang.Integer")?);
-    sent(engine.workflow_def(name, version).ok_or_else(|| no_definition(name, version))?)
+    let (name, version) = (call.segment(3), call.number::<i32>("version", "java.lang.Integer")?);
+    let missing = || {
+        let version = version.map_or_else(|| "null".to_owned(), |version| version.to_string());
+        Refusal::not_found(format!("No such workflow found by name: {name}, version: {version}"))
+    };
+    sent(engine.workflow_def(name, version).ok_or_else(missing)?)
 }
 
 fn names(engine: &Engine) -> Vec<&str> {
@@ -99,7 +105,9 @@ fn latest_versions(_: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, 
 
 fn versions(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
     let name = call.segment(3);
-    let versions: Vec<Summary<'_>> = engine.workflow_defs().filter(|def| def.name == name).map(Summary::of).collect();
+    let of_name = engine.workflow_defs().filter(|def| def.name == name);
+    // In this list, unlike in the other one, the server leaves the time of the update out.
+    let versions: Vec<Summary<'_>> = of_name.map(|def| Summary { update_time: None, ..Summary::of(def) }).collect();
     sent(&versions)
 }
 

@@ -17,7 +17,7 @@ pub(super) const ROUTES: &[Route] = &[
     ("GET", "api/tasks/queue/size", Some(queue_size)),
     ("GET", "api/tasks/queue/sizes", Some(queue_sizes)),
     ("GET", "api/tasks/queue/all", Some(|_, engine, _| sent(&engine.queue_sizes()))),
-    ("GET", "api/tasks/queue/all/verbose", None),
+    ("GET", "api/tasks/queue/all/verbose", Some(verbose)),
     ("GET", "api/tasks/queue/polldata", Some(poll_data)),
     ("GET", "api/tasks/queue/polldata/all", Some(|_, engine, _| sent(&engine.poll_data(None)))),
     ("POST", "api/tasks/queue/requeue/*", None),
@@ -124,8 +124,18 @@ fn queue_size(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Re
 }
 
 fn queue_sizes(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
+    if call.param("taskType").is_none() {
+        let message = "Cannot invoke \"java.util.List.iterator()\" because \"taskDefNames\" is null";
+        return Err(Refusal::failed(message));
+    }
     let sizes: BTreeMap<&str, usize> = call.params("taskType").map(|name| (name, engine.queue_size(name))).collect();
     sent(&sizes)
+}
+
+/// Messages are gone once they are handed out, so none is ever "uacked" here.
+fn verbose(_: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
+    let shards = |size| serde_json::json!({"a": {"size": size, "uacked": 0}});
+    sent(&engine.queue_sizes().into_iter().map(|(queue, size)| (queue, shards(size))).collect::<BTreeMap<_, _>>())
 }
 
 fn poll_data(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {

@@ -1,11 +1,16 @@
 //! The routes under `/api/workflow`.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
 use crate::{
     embedded::engine::{Command, Engine, Millis, Refusal},
-    workflow::StartWorkflowRequest,
+    task::Task,
+    workflow::{StartWorkflowRequest, Workflow, WorkflowStatus},
 };
 
-use super::{Call, Outcome, Route, done, id, no_definition, sent};
+use super::{Call, Outcome, Reply, Route, done, id, sent};
 
 pub(super) const ROUTES: &[Route] = &[
     ("POST", "api/workflow", Some(|call, engine, now| id(engine, Command::Start(call.start_request()?), now))),
@@ -23,17 +28,17 @@ pub(super) const ROUTES: &[Route] = &[
     ("GET", "api/workflow/*", Some(get)),
     ("DELETE", "api/workflow/*", Some(terminate)),
     ("GET", "api/workflow/*/status", Some(status)),
-    ("GET", "api/workflow/*/tasks", None),
-    ("GET", "api/workflow/*/correlated/*", None),
-    ("POST", "api/workflow/*/correlated", None),
+    ("GET", "api/workflow/*/tasks", Some(tasks)),
+    ("GET", "api/workflow/*/correlated/*", Some(correlated)),
+    ("POST", "api/workflow/*/correlated", Some(correlated_by_several)),
     ("PUT", "api/workflow/*/pause", Some(|call, engine, now| done(engine, Command::Pause(named(call, 2)), now))),
     ("PUT", "api/workflow/*/resume", Some(|call, engine, now| done(engine, Command::Resume(named(call, 2)), now))),
-    ("POST", "api/workflow/*/restart", None),
-    ("POST", "api/workflow/*/retry", None),
+    ("POST", "api/workflow/*/restart", Some(restart)),
+    ("POST", "api/workflow/*/retry", Some(|call, engine, now| quiet(engine, Command::Retry(named(call, 2)), now))),
     ("POST", "api/workflow/*/rerun", None),
     ("POST", "api/workflow/*/resetcallbacks", None),
     ("PUT", "api/workflow/*/skiptask/*", None),
-    ("DELETE", "api/workflow/*/remove", None),
+    ("DELETE", "api/workflow/*/remove", Some(remove)),
     ("DELETE", "api/workflow/*/terminate-remove", None),
 ];
 
@@ -46,11 +51,7 @@ fn start_by_name(call: &Call, engine: &mut Engine, now: Millis) -> Result<Outcom
     request.version = call.number("version", "java.lang.Integer")?;
     request.correlation_id = call.param("correlationId").map(str::to_owned);
     request.priority = call.number("priority", "int")?.unwrap_or(0);
-    // This route looks the definition up itself, with words of its own for one that is missing.
-    if engine.workflow_def(&request.name, request.version).is_none() {
-        return Err(no_definition(&request.name, request.version));
-    }
-    id(engine, Command::Start(request), now)
+    id(engine, Command::StartByName(request), now)
 }
 
 fn no_workflow(workflow_id: &str) -> Refusal {
@@ -87,7 +88,80 @@ fn terminate(call: &Call, engine: &mut Engine, now: Millis) -> Result<Outcome, R
     done(engine, Command::Terminate { workflow_id: named(call, 2), reason }, now)
 }
 
+fn restart(call: &Call, engine: &mut Engine, now: Millis) -> Result<Outcome, Refusal> {
+    let with_latest = call.flag("useLatestDefinitions", false)?;
+    quiet(engine, Command::Restart { workflow_id: named(call, 2), with_latest }, now)
+}
+
+fn remove(call: &Call, engine: &mut Engine, now: Millis) -> Result<Outcome, Refusal> {
+    let archive = call.flag("archiveWorkflow", true)?;
+    done(engine, Command::Remove { workflow_id: named(call, 2), archive }, now)
+}
+
+/// Steps the engine and answers 204.
+fn quiet(engine: &mut Engine, command: Command, now: Millis) -> Result<Outcome, Refusal> {
+    engine.step(command, now)?;
+    Ok(Outcome::Reply(Reply::empty(204)))
+}
+
 fn running(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
     let version = call.number("version", "int")?.unwrap_or(1);
-    sent(&engine.running(call.segment(3), version))
+    let (from, to) = (
+        call.number("startTime", "java.lang.Long")?.unwrap_or(0),
+        call.number("endTime", "java.lang.Long")?.unwrap_or(0),
+    );
+    let is_wanted = |workflow: &&Workflow| match (from, to) {
+        // Without a range of time the real server does not look at the version.
+        (0, _) | (_, 0) => !workflow.status.is_terminal(),
+        (from, to) => workflow.workflow_version == version && (from..=to).contains(&workflow.create_time),
+    };
+    let workflows = engine.named(call.segment(3));
+    sent(&workflows.filter(is_wanted).map(|workflow| &workflow.workflow_id).collect::<Vec<_>>())
+}
+
+/// A page of the tasks of a workflow.
+fn tasks(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
+    let workflow_id = call.segment(2);
+    let number = |name, default| {
+        call.number::<i32>(name, "java.lang.Integer").map(|n| n.map_or(default, |n| usize::try_from(n).unwrap_or(0)))
+    };
+    let (start, count) = (number("start", 0)?, number("count", 15)?);
+    let workflow = engine.workflow(workflow_id, true).ok_or_else(|| no_workflow(workflow_id))?;
+    let statuses: Vec<&str> = call.params("status").flat_map(|list| list.split(',')).collect();
+    let is_wanted = |task: &Task| {
+        statuses.is_empty() || statuses.iter().any(|status| status.eq_ignore_ascii_case(task.status.as_str()))
+    };
+    let tasks: Vec<Task> = workflow.tasks.into_iter().filter(is_wanted).collect();
+    sent(&Page { total_hits: tasks.len(), results: tasks.iter().skip(start).take(count).collect() })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page<'a> {
+    total_hits: usize,
+    results: Vec<&'a Task>,
+}
+
+/// The workflows of a name with this correlation id.
+fn of_correlation(call: &Call, engine: &Engine, correlation_id: &str) -> Result<Vec<Workflow>, Refusal> {
+    let (with_closed, with_tasks) = (call.flag("includeClosed", false)?, call.flag("includeTasks", false)?);
+    let is_wanted = |workflow: &&Workflow| {
+        workflow.correlation_id.as_deref() == Some(correlation_id)
+            && (with_closed || workflow.status == WorkflowStatus::Running)
+    };
+    let found = engine.named(call.segment(2)).filter(is_wanted);
+    Ok(found.filter_map(|workflow| engine.workflow(&workflow.workflow_id, with_tasks)).collect())
+}
+
+fn correlated(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
+    sent(&of_correlation(call, engine, call.segment(4))?)
+}
+
+fn correlated_by_several(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
+    let mut found = BTreeMap::new();
+    for correlation_id in call.json::<Vec<String>>("java.util.ArrayList<java.lang.String>")? {
+        let workflows = of_correlation(call, engine, &correlation_id)?;
+        found.insert(correlation_id, workflows);
+    }
+    sent(&found)
 }
