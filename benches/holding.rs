@@ -1,8 +1,14 @@
 //! Figures about tasks in the hands of a worker. Part of `figures`.
 
-use std::{collections::BTreeMap, fs, panic, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs, panic,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use conductor_sync::{TaskContext, TaskError, TaskRunner, Worker, Workflow, WorkflowStatus, embedded::EmbeddedServer};
+use conductor_sync::{
+    RetryLogic, Task, TaskContext, TaskError, TaskRunner, Worker, Workflow, WorkflowStatus, embedded::EmbeddedServer,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -11,16 +17,22 @@ use crate::{
     site::{Outcome, Site, TASK, rest},
 };
 
-/// The largest number of tasks that a worker with one dedicated thread holds, while several wait.
+/// How many tasks a worker with one dedicated thread holds, while several wait.
 pub(crate) fn dedicated() -> Outcome<Figure> {
     let site = Site::open()?;
     let name = site.define("figures_dedicated", |task| task)?;
     let ids = site.start(&name, 10)?;
     let worker = Worker::new(&name, block).dedicated_threads(1);
     let runner = TaskRunner::new(&site.client).worker(worker).start()?;
-    let workflows = site.ended(&ids, Duration::from_secs(20))?;
+    let mut spans = spans(&site.ended(&ids, Duration::from_secs(20))?)?;
     drop(runner);
-    held(&workflows, 1)
+    spans.sort_unstable_by_key(|span| span.begin);
+    let most = most_at_once(&spans);
+    let overlap = spans.windows(2).map(|pair| pair[0].end - pair[1].begin).max().unwrap_or_default().max(0);
+    Ok(Figure {
+        measured: format!("{most}, and for up to {overlap} ms the one whose result is on its way"),
+        holds: most == 1,
+    })
 }
 
 /// The same for a pool of 4 threads that 3 task types share: one of each type may wait for a thread.
@@ -36,44 +48,43 @@ pub(crate) fn shared() -> Outcome<Figure> {
         runner = runner.worker(Worker::new(&name, block));
     }
     let runner = runner.start()?;
-    let workflows = site.ended(&ids, Duration::from_secs(20))?;
+    let most = most_at_once(&spans(&site.ended(&ids, Duration::from_secs(20))?)?);
     drop(runner);
-    held(&workflows, N_THREADS + N_TYPES)
+    Ok(Figure { measured: most.to_string(), holds: most <= N_THREADS + N_TYPES })
 }
 
-/// Takes 200 ms and tells when it was done.
+/// When a task was in progress on the server, and a moment when its handler ran; in ms.
+#[derive(Deserialize)]
+struct Span {
+    #[serde(default)]
+    begin: i64,
+    #[serde(default)]
+    end: i64,
+    middle: i64,
+}
+
+/// Takes 200 ms and tells what the time was after 100 ms.
 fn block(_: &TaskContext, _: Value) -> Result<Value, TaskError> {
-    rest(Duration::from_millis(200));
-    Ok(json!({"done": now_ms()?}))
+    rest(Duration::from_millis(100));
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    rest(Duration::from_millis(100));
+    Ok(json!({"middle": u64::try_from(since_1970.as_millis())?}))
 }
 
-fn held(workflows: &[Workflow], bar: usize) -> Outcome<Figure> {
-    let tasks: Vec<_> = workflows.iter().filter_map(|workflow| workflow.task(TASK)).collect();
-    let on_server: Vec<_> = tasks.iter().map(|task| (task.start_time, task.end_time)).collect();
-    let most = most_at_once(on_server);
-    println!(
-        "{:?}",
-        tasks.iter().map(|task| (task.start_time, task.output_data.get(), task.end_time)).collect::<Vec<_>>()
-    );
-    Ok(Figure { measured: most.to_string(), holds: most <= bar })
+fn spans(workflows: &[Workflow]) -> Outcome<Vec<Span>> {
+    let tasks = workflows.iter().filter_map(|workflow| workflow.task(TASK));
+    let span = |task: &Task| -> Outcome<Span> {
+        let Span { middle, .. } = task.output_data.decode()?;
+        Ok(Span { begin: task.start_time, end: task.end_time, middle })
+    };
+    tasks.map(span).collect()
 }
 
-fn now_ms() -> Result<i64, TaskError> {
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    Ok(i64::try_from(since_1970.as_millis())?)
-}
-
-/// The largest number of spans that have a moment in common; a span ends just before its end.
-fn most_at_once(spans: Vec<(i64, i64)>) -> usize {
-    let mut changes: Vec<(i64, i32)> = spans.iter().flat_map(|(begin, end)| [(*begin, 1), (*end, -1)]).collect();
-    // At the same time, ends come before begins.
-    changes.sort_unstable();
-    let mut n = 0;
-    let counts = changes.iter().map(|(_, change)| {
-        n += change;
-        n
-    });
-    counts.max().and_then(|most| usize::try_from(most).ok()).unwrap_or_default()
+/// The largest number of tasks that were in progress at once. It is looked for while handlers run and not between them,
+/// when the next task may be here before the last result is there.
+fn most_at_once(spans: &[Span]) -> usize {
+    let at = |moment: i64| spans.iter().filter(|span| span.begin <= moment && moment < span.end).count();
+    spans.iter().map(|span| at(span.middle)).max().unwrap_or_default()
 }
 
 /// 10,000 tasks, of which every third panics: all end as they should, and the pool keeps its threads.
@@ -91,12 +102,12 @@ pub(crate) fn panics() -> Outcome<Figure> {
     };
     let server = EmbeddedServer::start()?;
     let site = Site::at(&server.url())?;
-    let name =
-        site.define("figures_panics", |task| task.retries(0, conductor_sync::RetryLogic::Fixed, Duration::ZERO))?;
+    let name = site.define("figures_panics", |task| task.retries(0, RetryLogic::Fixed, Duration::ZERO))?;
     let ids = site.start(&name, N_TASKS)?;
     // They are looked for in the results, not on standard error.
     panic::set_hook(Box::new(|_| {}));
     let runner = TaskRunner::new(&site.client).threads(N_THREADS).worker(Worker::new(&name, handler)).start()?;
+    runner.wait_until_polling(Duration::from_secs(10))?;
     let before = threads()?;
     let workflows = site.ended(&ids, Duration::from_secs(60));
     let after = threads()?;
@@ -115,24 +126,21 @@ pub(crate) fn panics() -> Outcome<Figure> {
         }
     };
     let n_right = workflows.iter().enumerate().filter(|each| is_right(*each)).count();
+    let n_threads = format!("{} threads before, {} after", before.len(), after.len());
+    let same = if before == after { "the same" } else { "**others**" };
     let holds = n_right == N_TASKS && before == after;
-    Ok(Figure {
-        measured: format!(
-            "{n_right} as they should, {} threads before and {} after: {before:?} {after:?}",
-            before.len(),
-            after.len()
-        ),
-        holds,
-    })
+    Ok(Figure { measured: format!("{n_right} as they should, {n_threads}, {same}"), holds })
 }
 
-/// The threads of the runner by their numbers: those of the pool, and all others that do not come and go with the load.
+/// The threads of the runner by their numbers and names, without those that come and go with the load.
 fn threads() -> Outcome<BTreeMap<u32, String>> {
     let mut threads = BTreeMap::new();
     for entry in fs::read_dir("/proc/self/task")? {
         let entry = entry?;
         let name = fs::read_to_string(entry.path().join("comm"))?.trim_end().to_owned();
-        threads.insert(entry.file_name().to_string_lossy().parse()?, name);
+        if !["embedded:", "update:", "beat:"].iter().any(|kind| name.starts_with(kind)) {
+            threads.insert(entry.file_name().to_string_lossy().parse()?, name);
+        }
     }
     Ok(threads)
 }
