@@ -13,9 +13,15 @@ mod proxy;
 mod punctual;
 mod site;
 
-use std::{env, process::ExitCode};
+use std::{
+    env,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
-use site::Outcome;
+use conductor_sync::Workflow;
+
+use site::{Outcome, Site};
 
 /// A number as it was measured.
 struct Figure {
@@ -61,4 +67,11 @@ fn main() -> Outcome<ExitCode> {
         all_hold &= figure.holds;
     }
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The workflows, once all of them have ended.
+fn ended(site: &Site, ids: &[String], within: Duration) -> Outcome<Vec<Workflow>> {
+    let end = Instant::now() + within;
+    let wait = |id: &String| Ok(site.client.workflows().wait(id, end.saturating_duration_since(Instant::now()))?);
+    ids.iter().map(wait).collect()
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Figure,
+    Figure, ended,
     site::{Outcome, Site, TASK, rest},
 };
 
@@ -24,7 +24,7 @@ pub(crate) fn dedicated() -> Outcome<Figure> {
     let ids = site.start(&name, 10)?;
     let worker = Worker::new(&name, block).dedicated_threads(1);
     let runner = TaskRunner::new(&site.client).worker(worker).start()?;
-    let mut spans = spans(&site.ended(&ids, Duration::from_secs(20))?)?;
+    let mut spans = spans(&ended(&site, &ids, Duration::from_secs(20))?)?;
     drop(runner);
     spans.sort_unstable_by_key(|span| span.begin);
     let most = most_at_once(&spans);
@@ -48,7 +48,7 @@ pub(crate) fn shared() -> Outcome<Figure> {
         runner = runner.worker(Worker::new(&name, block));
     }
     let runner = runner.start()?;
-    let most = most_at_once(&spans(&site.ended(&ids, Duration::from_secs(20))?)?);
+    let most = most_at_once(&spans(&ended(&site, &ids, Duration::from_secs(20))?)?);
     drop(runner);
     Ok(Figure { measured: most.to_string(), holds: most <= N_THREADS + N_TYPES })
 }
@@ -109,7 +109,7 @@ pub(crate) fn panics() -> Outcome<Figure> {
     let runner = TaskRunner::new(&site.client).threads(N_THREADS).worker(Worker::new(&name, handler)).start()?;
     runner.wait_until_polling(Duration::from_secs(10))?;
     let before = threads()?;
-    let workflows = site.ended(&ids, Duration::from_secs(60));
+    let workflows = ended(&site, &ids, Duration::from_secs(60));
     let after = threads()?;
     drop(panic::take_hook());
     drop(runner);

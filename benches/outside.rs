@@ -10,6 +10,7 @@ use conductor_sync::{
 use crate::{
     Figure,
     child::WorkerProcess,
+    ended,
     proxy::Proxy,
     site::{Outcome, Site, TASK, rest},
 };
@@ -59,7 +60,7 @@ pub(crate) fn connections() -> Outcome<Figure> {
     let ids = site.start(&name, N_TASKS)?;
     let through_proxy = format!("http://{}/api", proxy.address);
     let mut worker = WorkerProcess::start(&through_proxy, N_THREADS, Duration::from_millis(1), &[name])?;
-    let workflows = site.ended(&ids, Duration::from_secs(60))?;
+    let workflows = ended(&site, &ids, Duration::from_secs(60))?;
     let status = worker.terminate(Duration::from_secs(25))?;
     let n_opened = proxy.n_opened();
     let holds = n_opened <= BAR && status.success() && workflows.len() == N_TASKS;

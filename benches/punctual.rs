@@ -13,7 +13,7 @@ use conductor_sync::{
 use serde_json::Value;
 
 use crate::{
-    Figure,
+    Figure, ended,
     site::{Outcome, Site, TASK, rest},
 };
 
@@ -33,7 +33,7 @@ pub(crate) fn blocking() -> Outcome<Figure> {
     let runner = TaskRunner::new(&site.client).threads(20).worker(Worker::new(&name, block)).start()?;
     let until_first = begun.recv_timeout(Duration::from_secs(10))? - started;
     (1..ids.len()).try_for_each(|_| begun.recv_timeout(Duration::from_secs(10)).map(drop))?;
-    let workflows = site.ended(&ids, Duration::from_secs(20))?;
+    let workflows = ended(&site, &ids, Duration::from_secs(20))?;
     drop(runner);
     let tasks = || workflows.iter().filter_map(|workflow| workflow.task(TASK));
     // By the server's clock, so that asking it does not count.
@@ -61,7 +61,7 @@ pub(crate) fn heartbeats() -> Outcome<Figure> {
     let name = site.define("figures_heartbeats", |task| task.response_timeout(LEASE))?;
     let ids = site.start(&name, n_cores)?;
     let runner = TaskRunner::new(&site.client).threads(n_cores).worker(Worker::new(&name, burn)).start()?;
-    let workflows = site.ended(&ids, LEASE * 10)?;
+    let workflows = ended(&site, &ids, LEASE * 10)?;
     let report = runner.stop(Duration::from_secs(5));
     let n_redelivered = workflows.iter().filter(|w| w.tasks.len() != 1 || w.tasks[0].poll_count != 1).count();
     let requests = server.requests();

@@ -1,12 +1,9 @@
 //! A server to measure against, and the workflows that are run on it. Part of `figures` and `soak`.
 
-use std::{
-    error::Error,
-    time::{Duration, Instant},
-};
+use std::{error::Error, time::Duration};
 
 use conductor_sync::{
-    Client, Config, StartWorkflowRequest, TaskDef, Workflow, WorkflowDef, WorkflowTask, embedded::EmbeddedServer,
+    Client, Config, StartWorkflowRequest, TaskDef, WorkflowDef, WorkflowTask, embedded::EmbeddedServer,
 };
 
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -28,8 +25,8 @@ impl Site {
             return Ok(Self { client: Client::new(config)?, _embedded: None });
         }
         let server = EmbeddedServer::start()?;
-        let client = Client::new(Config::new(&server.url())?)?;
-        Ok(Self { client, _embedded: Some(server) })
+        let url = server.url();
+        Ok(Self { _embedded: Some(server), ..Self::at(&url)? })
     }
 
     pub(crate) fn at(url: &str) -> Outcome<Self> {
@@ -55,13 +52,6 @@ impl Site {
             Ok(self.client.workflows().start(&StartWorkflowRequest::new(name).input(input))?)
         };
         (0..n_workflows).map(start).collect()
-    }
-
-    /// The workflows, once all of them have ended.
-    pub(crate) fn ended(&self, ids: &[String], within: Duration) -> Outcome<Vec<Workflow>> {
-        let end = Instant::now() + within;
-        let wait = |id: &String| Ok(self.client.workflows().wait(id, end.saturating_duration_since(Instant::now()))?);
-        ids.iter().map(wait).collect()
     }
 }
 

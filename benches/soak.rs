@@ -1,0 +1,236 @@
+//! Runs many tasks under conditions in which some could be lost or damaged, and looks at every one afterwards. It ends with
+//! 1 when one was.
+//!
+//! - `soak heartbeats [SEED]`: 500 short tasks whose heartbeats are as frequent as their results.
+//! - `soak outage COMMAND [SEED]`: 500 tasks, in the midst of which the server is killed with `COMMAND kill` and started
+//!   again with `COMMAND restart`: `.ci/server` is such a command.
+//!
+//! It runs on the server of `CONDUCTOR_SERVER_URL`, and without that on the embedded one, which can have no outage:
+//! `cargo run --release --example soak --features embedded -- heartbeats`. The seed of a run is printed; it decides how long
+//! each task takes.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is what the program is for")]
+
+mod site;
+
+use std::{
+    env,
+    process::{Command, ExitCode},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use conductor_sync::{
+    Client, Config, Metrics, RetryLogic, RunnerHandle, TaskContext, TaskError, TaskRunner, TaskStatus, Worker,
+    Workflow, WorkflowStatus,
+};
+use crossbeam_channel::Receiver;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use site::{Outcome, Site, TASK, rest};
+
+const N_TASKS: usize = 500;
+const N_THREADS: usize = 20;
+
+/// A server that was killed and runs again needs this long, and then so long to find out about tasks it had handed out.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Counts what is logged at WARN and above, and shows it.
+struct Complaints(AtomicUsize);
+
+static COMPLAINTS: Complaints = Complaints(AtomicUsize::new(0));
+
+impl Log for Complaints {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= Level::Warn
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            eprintln!("{} {}", record.level(), record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn main() -> Outcome<ExitCode> {
+    log::set_logger(&COMPLAINTS)?;
+    log::set_max_level(LevelFilter::Warn);
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let all_well = match arguments.as_slice() {
+        ["heartbeats", seed @ ..] => heartbeats(seeded(seed)?)?,
+        ["outage", command, seed @ ..] => outage(command, seeded(seed)?)?,
+        _ => return Err("expected `heartbeats [SEED]` or `outage COMMAND [SEED]`".into()),
+    };
+    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Times from 0 to 60 ms for each task, and the seed they come from.
+fn seeded(argument: &[&str]) -> Outcome<fastrand::Rng> {
+    let seed = match argument {
+        [] => fastrand::u64(..),
+        [seed] => seed.parse()?,
+        [_, unknown, ..] => return Err(format!("unknown argument: {unknown}").into()),
+    };
+    println!("seed {seed}");
+    Ok(fastrand::Rng::with_seed(seed))
+}
+
+/// A heartbeat every 20 ms, and one that every second handler asks for when it is about to return: some meet the result.
+fn heartbeats(times: fastrand::Rng) -> Outcome<bool> {
+    let site = Site::open()?;
+    let every = Duration::from_millis(20);
+    let plan = Plan { name: "soak_heartbeats", most_ms: 60, heartbeat: Some(every) };
+    let work = Work::start(&site, plan, times)?;
+    let n_damaged = work.n_damaged(&site, Duration::from_secs(60));
+    let (n_sent, n_failed) =
+        (work.counted(&["task_heartbeat_total{"]), work.counted(&["task_heartbeat_total{", "FAILURE"]));
+    println!("{N_TASKS} tasks, {n_sent} heartbeats sent, {n_failed} of them failed: {n_damaged} tasks damaged");
+    Ok(work.is_clean_stop() && n_damaged == 0)
+}
+
+/// What is run.
+#[derive(Clone, Copy)]
+struct Plan {
+    name: &'static str,
+    /// The longest time of a task.
+    most_ms: u64,
+    /// How often heartbeats are sent; `None` leaves that to the runner.
+    heartbeat: Option<Duration>,
+}
+
+/// What runs: workflows with one task each, and the runner for their tasks.
+struct Work {
+    runner: RunnerHandle,
+    metrics: Metrics,
+    /// The workflows, in the order of the numbers they hand to their tasks.
+    ids: Vec<String>,
+    /// The number of each task whose handler was begun.
+    begun: Receiver<usize>,
+}
+
+impl Work {
+    fn start(site: &Site, plan: Plan, mut times: fastrand::Rng) -> Outcome<Self> {
+        let times: Vec<u64> = (0..N_TASKS).map(|_| times.u64(0..=plan.most_ms)).collect();
+        let (begun_in, begun) = crossbeam_channel::unbounded();
+        let handler = move |cx: &TaskContext, Input { n }: Input| -> Result<Value, TaskError> {
+            begun_in.send(n)?;
+            rest(Duration::from_millis(times[n]));
+            if plan.heartbeat.is_some() && n % 2 == 0 {
+                cx.heartbeat();
+            }
+            Ok(output(n))
+        };
+        let name = site.define(plan.name, |task| task.retries(3, RetryLogic::Fixed, Duration::from_secs(1)))?;
+        let ids = site.start(&name, N_TASKS)?;
+        let metrics = Metrics::new();
+        let client = Client::with_metrics(Config::new(site.client.server_url())?, metrics.clone())?;
+        let worker = Worker::new(&name, handler).dedicated_threads(N_THREADS);
+        // None is written as 0, which leaves it to the runner.
+        let worker = worker.heartbeat_every(plan.heartbeat.unwrap_or_default());
+        Ok(Self { runner: TaskRunner::new(&client).worker(worker).start()?, metrics, ids, begun })
+    }
+
+    /// How many workflows have not ended in time, or not as they should.
+    fn n_damaged(&self, site: &Site, within: Duration) -> usize {
+        let end = Instant::now() + within;
+        let mut n_damaged = 0;
+        for (n, id) in self.ids.iter().enumerate() {
+            let left = end.saturating_duration_since(Instant::now());
+            let workflow = site.client.workflows().wait(id, left).or_else(|_| site.client.workflows().get(id));
+            match workflow {
+                Ok(workflow) if is_right(n, &workflow) => {}
+                Ok(workflow) => {
+                    n_damaged += 1;
+                    let task = workflow.task(TASK).map(|task| (&task.status, task.output_data.get()));
+                    println!("damaged: {id} {} {}: {task:?}", workflow.status, workflow.output);
+                }
+                Err(error) => {
+                    n_damaged += 1;
+                    println!("damaged: {error}");
+                }
+            }
+        }
+        n_damaged
+    }
+
+    /// The sum of the series of a metric whose lines hold all of `words`.
+    fn counted(&self, words: &[&str]) -> f64 {
+        let text = self.metrics.render();
+        let lines = text.lines().filter(|line| words.iter().all(|word| line.contains(word)));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    }
+
+    fn is_clean_stop(self) -> bool {
+        let report = self.runner.stop(Duration::from_secs(20));
+        if !report.is_clean() {
+            println!("the runner did not stop cleanly: {report:?}");
+        }
+        report.is_clean()
+    }
+}
+
+#[derive(Deserialize)]
+struct Input {
+    n: usize,
+}
+
+fn output(n: usize) -> Value {
+    json!({"n": n, "square": n * n})
+}
+
+fn is_right(n: usize, workflow: &Workflow) -> bool {
+    let is_result = |task: &conductor_sync::Task| task.output_data.to_value().is_ok_and(|value| value == output(n));
+    workflow.status == WorkflowStatus::Completed
+        && workflow.task(TASK).is_some_and(|task| task.status == TaskStatus::Completed && is_result(task))
+        && workflow.output.to_value().is_ok_and(|value| value == json!({"result": output(n)}))
+}
+
+/// The server is killed when a third of the tasks has been begun, stays away for 10 s, and comes back.
+fn outage(command: &str, times: fastrand::Rng) -> Outcome<bool> {
+    const AWAY: Duration = Duration::from_secs(10);
+    const N_BEFORE: usize = N_TASKS / 3;
+    /// While nobody answers, each thread may try once a second, and so may the poller.
+    const MOST_PER_SECOND: f64 = N_THREADS as f64 + 1.0;
+    const MOST_COMPLAINTS: usize = 20;
+    let site = Site::open()?;
+    let work = Work::start(&site, Plan { name: "soak_outage", most_ms: 200, heartbeat: None }, times)?;
+    let mut runs = vec![0_usize; N_TASKS];
+    for _ in 0..N_BEFORE {
+        runs[work.begun.recv_timeout(PATIENCE)?] += 1;
+    }
+    let unanswered = ["http_api_client_request_seconds_count{", "status=\"0\""];
+    serve(command, "kill")?;
+    let (away, n_before) = (Instant::now(), work.counted(&unanswered));
+    println!("the server is killed after {N_BEFORE} tasks have begun");
+    rest(AWAY);
+    serve(command, "restart")?;
+    let n_requests = work.counted(&unanswered) - n_before;
+    let away = away.elapsed().as_secs_f64();
+    println!("{n_requests} requests in the {away:.1} s that the server was away: {:.1} in a second", n_requests / away);
+    let back = Instant::now();
+    let n_damaged = work.n_damaged(&site, PATIENCE);
+    println!(
+        "{N_TASKS} tasks, {n_damaged} lost or damaged, {:.1} s after the server was back",
+        back.elapsed().as_secs_f64()
+    );
+    work.begun.try_iter().for_each(|n| runs[n] += 1);
+    for times in 0..=runs.iter().copied().max().unwrap_or_default() {
+        println!("{} handlers were run {times} times", runs.iter().filter(|n| **n == times).count());
+    }
+    let is_clean_stop = work.is_clean_stop();
+    let n_complaints = COMPLAINTS.0.load(Ordering::Relaxed);
+    println!("{n_complaints} lines logged at WARN or above");
+    Ok(is_clean_stop && n_damaged == 0 && n_requests / away <= MOST_PER_SECOND && n_complaints < MOST_COMPLAINTS)
+}
+
+/// Runs `command what`; it says on standard error what it does.
+fn serve(command: &str, what: &str) -> Outcome<()> {
+    let status = Command::new(command).arg(what).status()?;
+    if status.success() { Ok(()) } else { Err(format!("{command} {what}: {status}").into()) }
+}
