@@ -17,11 +17,11 @@ use std::{
     env,
     process::{Command, ExitCode},
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use conductor_sync::{
-    Client, Config, Metrics, RetryLogic, RunnerHandle, TaskContext, TaskError, TaskRunner, TaskStatus, Worker,
+    Client, Config, Metrics, RetryLogic, RunnerHandle, Task, TaskContext, TaskError, TaskRunner, TaskStatus, Worker,
     Workflow, WorkflowStatus,
 };
 use crossbeam_channel::Receiver;
@@ -87,7 +87,7 @@ fn heartbeats(times: fastrand::Rng) -> Outcome<bool> {
     let every = Duration::from_millis(20);
     let plan = Plan { name: "soak_heartbeats", most_ms: 60, heartbeat: Some(every) };
     let work = Work::start(&site, plan, times)?;
-    let n_damaged = work.n_damaged(&site, Duration::from_secs(60));
+    let n_damaged = n_damaged(&work.ended(&site, Duration::from_secs(60)));
     let (n_sent, n_failed) =
         (work.counted(&["task_heartbeat_total{"]), work.counted(&["task_heartbeat_total{", "FAILURE"]));
     println!("{N_TASKS} tasks, {n_sent} heartbeats sent, {n_failed} of them failed: {n_damaged} tasks damaged");
@@ -136,27 +136,15 @@ impl Work {
         Ok(Self { runner: TaskRunner::new(&client).worker(worker).start()?, metrics, ids, begun })
     }
 
-    /// How many workflows have not ended in time, or not as they should.
-    fn n_damaged(&self, site: &Site, within: Duration) -> usize {
+    /// The workflows, once they have ended or the time is over; without those that can't be had.
+    fn ended(&self, site: &Site, within: Duration) -> Vec<(usize, Workflow)> {
         let end = Instant::now() + within;
-        let mut n_damaged = 0;
-        for (n, id) in self.ids.iter().enumerate() {
+        let get = |(n, id): (usize, &String)| {
             let left = end.saturating_duration_since(Instant::now());
             let workflow = site.client.workflows().wait(id, left).or_else(|_| site.client.workflows().get(id));
-            match workflow {
-                Ok(workflow) if is_right(n, &workflow) => {}
-                Ok(workflow) => {
-                    n_damaged += 1;
-                    let task = workflow.task(TASK).map(|task| (&task.status, task.output_data.get()));
-                    println!("damaged: {id} {} {}: {task:?}", workflow.status, workflow.output);
-                }
-                Err(error) => {
-                    n_damaged += 1;
-                    println!("damaged: {error}");
-                }
-            }
-        }
-        n_damaged
+            workflow.inspect_err(|error| println!("lost: {error}")).ok().map(|workflow| (n, workflow))
+        };
+        self.ids.iter().enumerate().filter_map(get).collect()
     }
 
     /// The sum of the series of a metric whose lines hold all of `words`.
@@ -184,8 +172,18 @@ fn output(n: usize) -> Value {
     json!({"n": n, "square": n * n})
 }
 
+/// How many workflows are missing, or have not ended as they should.
+fn n_damaged(workflows: &[(usize, Workflow)]) -> usize {
+    let wrong = workflows.iter().filter(|(n, workflow)| !is_right(*n, workflow)).inspect(|(_, workflow)| {
+        let task = workflow.task(TASK).map(|task| (&task.status, task.output_data.get()));
+        println!("damaged: {} {} {}: {task:?}", workflow.workflow_id, workflow.status, workflow.output);
+    });
+    wrong.count() + N_TASKS - workflows.len()
+}
+
+/// Whether the workflow, its task and both outputs agree.
 fn is_right(n: usize, workflow: &Workflow) -> bool {
-    let is_result = |task: &conductor_sync::Task| task.output_data.to_value().is_ok_and(|value| value == output(n));
+    let is_result = |task: &Task| task.output_data.to_value().is_ok_and(|value| value == output(n));
     workflow.status == WorkflowStatus::Completed
         && workflow.task(TASK).is_some_and(|task| task.status == TaskStatus::Completed && is_result(task))
         && workflow.output.to_value().is_ok_and(|value| value == json!({"result": output(n)}))
@@ -213,15 +211,25 @@ fn outage(command: &str, times: fastrand::Rng) -> Outcome<bool> {
     let n_requests = work.counted(&unanswered) - n_before;
     let away = away.elapsed().as_secs_f64();
     println!("{n_requests} requests in the {away:.1} s that the server was away: {:.1} in a second", n_requests / away);
-    let back = Instant::now();
-    let n_damaged = work.n_damaged(&site, PATIENCE);
-    println!(
-        "{N_TASKS} tasks, {n_damaged} lost or damaged, {:.1} s after the server was back",
-        back.elapsed().as_secs_f64()
-    );
+    let back = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
+    let workflows = work.ended(&site, PATIENCE);
+    let n_damaged = n_damaged(&workflows);
+    println!("{N_TASKS} tasks, {n_damaged} lost or damaged");
+    // What a poll that the kill cut off would have brought is tried again after its response timeout.
+    let (again, once): (Vec<_>, Vec<_>) =
+        workflows.iter().filter_map(|(_, workflow)| workflow.task(TASK)).partition(|task| task.retry_count > 0);
+    for (what, tasks) in [("at the first attempt", once), ("after a timeout", again)] {
+        let last =
+            tasks.iter().map(|task| Duration::from_millis(task.end_time.unsigned_abs())).max().unwrap_or_default();
+        println!(
+            "{} completed {what}, the last {:.1} s after the server was back",
+            tasks.len(),
+            last.as_secs_f64() - back
+        );
+    }
     work.begun.try_iter().for_each(|n| runs[n] += 1);
     for times in 0..=runs.iter().copied().max().unwrap_or_default() {
-        println!("{} handlers were run {times} times", runs.iter().filter(|n| **n == times).count());
+        println!("{} tasks whose handler was run {times} times", runs.iter().filter(|n| **n == times).count());
     }
     let is_clean_stop = work.is_clean_stop();
     let n_complaints = COMPLAINTS.0.load(Ordering::Relaxed);
