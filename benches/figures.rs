@@ -19,9 +19,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use conductor_sync::Workflow;
+use conductor_sync::{Workflow, embedded::EmbeddedServer};
 
-use site::{Outcome, Site};
+use site::{Outcome, Site, request};
 
 /// A number as it was measured.
 struct Figure {
@@ -73,5 +73,17 @@ fn main() -> Outcome<ExitCode> {
 fn ended(site: &Site, ids: &[String], within: Duration) -> Outcome<Vec<Workflow>> {
     let end = Instant::now() + within;
     let wait = |id: &String| Ok(site.client.workflows().wait(id, end.saturating_duration_since(Instant::now()))?);
+    ids.iter().map(wait).collect()
+}
+
+/// Starts workflows with `n` from 0 without a request for each, since thousands take their time.
+fn start_inside(server: &EmbeddedServer, name: &str, n_workflows: usize) -> Outcome<Vec<String>> {
+    (0..n_workflows).map(|n| Ok(server.start_workflow(&request(name, n))?)).collect()
+}
+
+/// As [`ended`], for thousands.
+fn ended_inside(server: &EmbeddedServer, ids: &[String], within: Duration) -> Outcome<Vec<Workflow>> {
+    let end = Instant::now() + within;
+    let wait = |id: &String| Ok(server.wait_for_workflow(id, end.saturating_duration_since(Instant::now()))?);
     ids.iter().map(wait).collect()
 }

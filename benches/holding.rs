@@ -13,8 +13,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Figure, ended,
+    Figure, ended, ended_inside,
     site::{Outcome, Site, TASK, rest},
+    start_inside,
 };
 
 /// How many tasks a worker with one dedicated thread holds, while several wait.
@@ -103,13 +104,13 @@ pub(crate) fn panics() -> Outcome<Figure> {
     let server = EmbeddedServer::start()?;
     let site = Site::at(&server.url())?;
     let name = site.define("figures_panics", |task| task.retries(0, RetryLogic::Fixed, Duration::ZERO))?;
-    let ids = site.start(&name, N_TASKS)?;
+    let ids = start_inside(&server, &name, N_TASKS)?;
     // They are looked for in the results, not on standard error.
     panic::set_hook(Box::new(|_| {}));
     let runner = TaskRunner::new(&site.client).threads(N_THREADS).worker(Worker::new(&name, handler)).start()?;
     runner.wait_until_polling(Duration::from_secs(10))?;
     let before = threads()?;
-    let workflows = ended(&site, &ids, Duration::from_secs(60));
+    let workflows = ended_inside(&server, &ids, Duration::from_secs(60));
     let after = threads()?;
     drop(panic::take_hook());
     drop(runner);

@@ -47,12 +47,13 @@ impl Site {
 
     /// Starts workflows with `n` from 0; their ids in this order.
     pub(crate) fn start(&self, name: &str, n_workflows: usize) -> Outcome<Vec<String>> {
-        let start = |n: usize| {
-            let input = serde_json::json!({"n": n});
-            Ok(self.client.workflows().start(&StartWorkflowRequest::new(name).input(input))?)
-        };
-        (0..n_workflows).map(start).collect()
+        (0..n_workflows).map(|n| Ok(self.client.workflows().start(&request(name, n))?)).collect()
     }
+}
+
+/// Starts the workflow with the number `n`.
+pub(crate) fn request(name: &str, n: usize) -> StartWorkflowRequest {
+    StartWorkflowRequest::new(name).input(serde_json::json!({"n": n}))
 }
 
 /// Waits for a while.
