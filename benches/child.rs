@@ -65,15 +65,16 @@ impl WorkerProcess {
         Err(format!("the worker process had not ended after {within:?}").into())
     }
 
-    /// The processor time it has used so far, in steps of 10 ms.
+    /// The processor time that its threads have used so far.
     pub(crate) fn processor_time(&self) -> Outcome<Duration> {
-        /// Linux counts in hundredths of a second, whatever its clock does.
-        const TICK: Duration = Duration::from_millis(10);
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        // The second field is a name in parentheses, which may hold anything; times of user and system are 14 and 15.
-        let fields = stat.rsplit_once(')').ok_or("no name in /proc/PID/stat")?.1;
-        let ticks: Result<Vec<u32>, _> = fields.split_whitespace().skip(11).take(2).map(str::parse).collect();
-        Ok(TICK * ticks?.iter().sum())
+        let mut used = Duration::ZERO;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
+            // In nanoseconds, while /proc/PID/stat counts in hundredths of a second, of which an idle worker uses none.
+            // A thread may end in this moment.
+            let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+            used += Duration::from_nanos(text.split(' ').next().unwrap_or_default().parse()?);
+        }
+        Ok(used)
     }
 }
 

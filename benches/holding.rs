@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs, panic,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use conductor_sync::{
@@ -108,8 +108,7 @@ pub(crate) fn panics() -> Outcome<Figure> {
     // They are looked for in the results, not on standard error.
     panic::set_hook(Box::new(|_| {}));
     let runner = TaskRunner::new(&site.client).threads(N_THREADS).worker(Worker::new(&name, handler)).start()?;
-    runner.wait_until_polling(Duration::from_secs(10))?;
-    let before = threads()?;
+    let before = started(N_THREADS + 3)?;
     let workflows = ended_inside(&server, &ids, Duration::from_secs(60));
     let after = threads()?;
     drop(panic::take_hook());
@@ -132,13 +131,31 @@ pub(crate) fn panics() -> Outcome<Figure> {
     Ok(Figure { measured: format!("{n_right} as they should, {n_threads}, {same}"), holds })
 }
 
-/// The threads of the runner by their numbers and names, without those that come and go with the load.
+/// The threads of the runner that do not come and go with the load, once there are `n_threads`: those of the pool, the
+/// poller, the keeper, and the one that holds retries.
+fn started(n_threads: usize) -> Outcome<BTreeMap<u32, String>> {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let threads = threads()?;
+        // A thread gives itself its name, at its first turn.
+        if threads.len() == n_threads {
+            return Ok(threads);
+        }
+        if Instant::now() > end {
+            return Err(format!("expected {n_threads} threads: {threads:?}").into());
+        }
+        rest(Duration::from_millis(1));
+    }
+}
+
+/// These threads by their numbers, with their names.
 fn threads() -> Outcome<BTreeMap<u32, String>> {
     let mut threads = BTreeMap::new();
     for entry in fs::read_dir("/proc/self/task")? {
         let entry = entry?;
-        let name = fs::read_to_string(entry.path().join("comm"))?.trim_end().to_owned();
-        if !["embedded:", "update:", "beat:"].iter().any(|kind| name.starts_with(kind)) {
+        // One that comes and goes may end in this moment.
+        let Ok(name) = fs::read_to_string(entry.path().join("comm")) else { continue };
+        if ["work", "poll:", "keep", "retries"].iter().any(|kind| name.starts_with(kind)) {
             threads.insert(entry.file_name().to_string_lossy().parse()?, name);
         }
     }

@@ -85,7 +85,7 @@ pub(crate) fn idle() -> Outcome<Figure> {
     let (used_before, begun) = (worker.processor_time()?, Instant::now());
     rest(WINDOW);
     let n_requests = u32::try_from(server.requests().len() - n_before)?;
-    let used = worker.processor_time()? - used_before;
+    let used = worker.processor_time()?.saturating_sub(used_before);
     let took = begun.elapsed().as_secs_f64();
     let per_second = f64::from(n_requests) / took;
     let percent = 100.0 * used.as_secs_f64() / took;
