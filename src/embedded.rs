@@ -192,6 +192,12 @@ impl EmbeddedServer {
     /// A poll that waits for tasks is answered when they come, when the virtual time passes its end, or when it has been
     /// held for its timeout in real time: workers go on polling.
     ///
+    /// The time of workers is real all the same: their heartbeats, cancellation checks and [`deadline`] do not see an
+    /// `advance`. A task that is IN_PROGRESS has been handed out, but its handler may not have begun: wait for the handler
+    /// itself, for instance by a channel, before moving time.
+    ///
+    /// [`deadline`]: crate::TaskContext::deadline
+    ///
     /// # Errors
     /// When no port or no thread is to be had.
     pub fn start_virtual() -> Result<Self> {

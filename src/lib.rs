@@ -28,7 +28,8 @@
 //! let id = client.workflows().start(&StartWorkflowRequest::new("hello").input(input))?;
 //! let done = client.workflows().wait(&id, Duration::from_secs(30))?;
 //! assert_eq!(done.output.get(), r#"{"text":"Hello, Ada"}"#);
-//! runner.stop(Duration::from_secs(5));
+//! let report = runner.stop(Duration::from_secs(5));
+//! assert!(report.is_clean());
 //! # }
 //! # Ok::<(), conductor_sync::Error>(())
 //! ```
@@ -62,6 +63,21 @@
 //! [`RunnerHandle::stop`] and [`RunnerHandle::run_until_signal`] drain: polls under way are waited for, what they bring is
 //! run or given back, results are delivered. The [`StopReport`] says what is left.
 //!
+//! # Logging
+//!
+//! Everything is logged through the [`log`] crate: install a logger, or nothing is seen, not even that the server can't be
+//! reached. ERROR means that a result or a task is lost or set aside, WARN that something fails and is tried again, INFO
+//! tells of starts, stops, recoveries and attempts that failed.
+//!
+//! # Testing
+//!
+//! A handler is a function: call it with [`TaskContext::for_test`]. With the feature `embedded` a test has a whole server in
+//! memory, whose time can be moved; the worker's own time (heartbeats, deadlines, pauses) is always real.
+//!
+//! # Features
+//!
+//! `rustls` (on): https. `metrics` (on): counting and the `/metrics` listener. `embedded` (off): `embedded::EmbeddedServer`.
+//!
 //! # Glossary
 //!
 //! *Task*: one execution. *Task definition*: how tasks of a name are retried and timed out. *Workflow task*: a node of a
@@ -69,6 +85,8 @@
 //! *Runner*: runs the workers of a process. *Poller*, *pool*, *updater*: its three stages. *Slot*: the right to hold one
 //! task. *Lease*: how long the server waits for a task. *Heartbeat*: extends the lease. *Domain*: a queue of its own for
 //! some of the tasks of a type.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
 mod config;

@@ -151,7 +151,7 @@ wire! {
         pub name: String = "name",
         /// Its version; the latest when missing.
         pub version: Option<i32> = "version",
-        /// An id of the caller's own, to find the workflow by.
+        /// An id of the caller's own. This version has no call that looks workflows up by it.
         pub correlation_id: Option<String> = "correlationId",
         /// The input, an object.
         pub input: Option<RawJson> = "input",
@@ -192,7 +192,7 @@ impl StartWorkflowRequest {
         self
     }
 
-    /// Sets an id of the caller's own, to find the workflow by.
+    /// Sets an id of the caller's own. This version has no call that looks workflows up by it.
     #[must_use]
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
         self.correlation_id = Some(id.into());
