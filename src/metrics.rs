@@ -78,7 +78,7 @@ pub(crate) type Problems = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 /// | `task_execute_time` | histogram, s | `taskType` | Time of an execution, failed ones too, in seconds. |
 /// | `task_execute_error` | counter | `taskType` | Failed executions. |
 /// | `task_update_error` | counter | `taskType` | Failed tries to deliver a result. |
-/// | `task_result_size` | histogram, bytes | `taskType` | Size of a result as it is sent, in bytes. |
+/// | `task_result_size` | histogram, bytes | `taskType` | Size of an output, in bytes. |
 /// | `task_poll_total` | counter | `taskType` | Polls for tasks, failed ones too. |
 /// | `task_poll_error_total` | counter | `taskType`, `exception` | Failed polls. |
 /// | `task_poll_time_seconds` | histogram, s | `taskType`, `status` | Time of a poll. |
@@ -89,7 +89,7 @@ pub(crate) type Problems = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 /// | `active_workers` | gauge | `taskType` | Tasks in the handler now. |
 /// | `task_execute_time_seconds` | histogram, s | `taskType`, `status` | Time in the handler. |
 /// | `task_execute_error_total` | counter | `taskType`, `exception` | Failed executions. |
-/// | `task_result_size_bytes` | histogram, bytes | `taskType` | Size of a result as it is sent. |
+/// | `task_result_size_bytes` | histogram, bytes | `taskType` | Size of an output. |
 /// | `task_update_time_seconds` | histogram, s | `taskType`, `status` | SUCCESS: from the first try until the result was acknowledged; FAILURE: time of a failed try. |
 /// | `task_update_error_total` | counter | `taskType`, `exception` | Failed tries to deliver a result. |
 /// | `task_results_undelivered` | gauge | `taskType` | Results not acknowledged yet. |

@@ -139,8 +139,8 @@ impl TaskRunner {
         self
     }
 
-    /// Serves `/metrics`, `/health` and `/ready` on this address. `/ready` answers 503 with the reasons while polls of a worker
-    /// that is not paused fail or results can't be delivered; the reasons show the server's address. Port 0 picks a free one: see
+    /// Serves `/metrics`, `/health` and `/ready` on this address. `/ready` answers 503 with the reasons while the last poll
+    /// of a worker failed or results can't be delivered; the reasons show the server's address. Port 0 picks a free one: see
     /// [`RunnerHandle::metrics_address`]. Give a loopback address unless others shall see it. Defaults to none.
     pub fn metrics_address(mut self, address: impl ToSocketAddrs) -> Self {
         let addresses = address.to_socket_addrs().map(Iterator::collect::<Vec<_>>);

@@ -62,7 +62,7 @@ catalogue! {
         "Time of an execution, failed ones too, in seconds.");
     GUIDE_EXECUTE_ERRORS = guide("task_execute_error", Counter, TASK, "Failed executions.");
     GUIDE_UPDATE_ERRORS = guide("task_update_error", Counter, TASK, "Failed tries to deliver a result.");
-    GUIDE_RESULT_SIZE = guide("task_result_size", Bytes, TASK, "Size of a result as it is sent, in bytes.");
+    GUIDE_RESULT_SIZE = guide("task_result_size", Bytes, TASK, "Size of an output, in bytes.");
 
     POLLS = canonical("task_poll_total", Counter, TASK, "Polls for tasks, failed ones too.");
     POLL_ERRORS = canonical("task_poll_error_total", Counter, TASK_EXCEPTION, "Failed polls.");
@@ -75,7 +75,7 @@ catalogue! {
     ACTIVE = canonical("active_workers", Gauge, TASK, "Tasks in the handler now.");
     EXECUTE_TIME = canonical("task_execute_time_seconds", Seconds, TASK_STATUS, "Time in the handler.");
     EXECUTE_ERRORS = canonical("task_execute_error_total", Counter, TASK_EXCEPTION, "Failed executions.");
-    RESULT_SIZE = canonical("task_result_size_bytes", Bytes, TASK, "Size of a result as it is sent.");
+    RESULT_SIZE = canonical("task_result_size_bytes", Bytes, TASK, "Size of an output.");
     UPDATE_TIME = canonical("task_update_time_seconds", Seconds, TASK_STATUS,
         "SUCCESS: from the first try until the result was acknowledged; FAILURE: time of a failed try.");
     UPDATE_ERRORS = canonical("task_update_error_total", Counter, TASK_EXCEPTION, "Failed tries to deliver a result.");
