@@ -1,6 +1,9 @@
 //! What users write: a [`Worker`] is a handler with its settings, a [`TaskContext`] is what the handler sees of its task,
 //! a [`TaskError`] is its verdict. No threads here, so a handler can be tested by calling it.
 
+pub(crate) mod outcome;
+pub(crate) mod polled;
+
 use std::{
     error::Error as StdError,
     fmt,
@@ -12,14 +15,16 @@ use std::{
 };
 
 use crossbeam_channel::Sender;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, Result},
-    json::{RawJson, misfit},
-    task::{FAR, Task, TaskExecLog, TaskResult, TaskResultStatus},
+    json::RawJson,
+    task::{Task, TaskExecLog, TaskResult, TaskResultStatus},
 };
+
+use outcome::{Outcome, decode_input, encode_output};
+use polled::PolledTask;
 
 /// The server keeps this many log entries of one report (3.32.1); further lines share the last one.
 const MAX_LOG_ENTRIES: usize = 10;
@@ -336,101 +341,6 @@ impl fmt::Display for TaskError {
     }
 }
 
-/// A task as it was handed out: its text, and the few fields that every step needs.
-#[derive(Debug)]
-pub(crate) struct PolledTask {
-    pub(crate) task_id: String,
-    pub(crate) workflow_id: String,
-    pub(crate) type_names: [Option<String>; 2],
-    pub(crate) attempt: u32,
-    pub(crate) poll_count: u32,
-    /// The lease; `None` where the server never times the task out.
-    pub(crate) lease: Option<Duration>,
-    /// What is left of the definition's time for this attempt.
-    pub(crate) time_left: Option<Duration>,
-    pub(crate) input: RawJson,
-    pub(crate) output: Option<RawJson>,
-    pub(crate) external_input: Option<String>,
-    text: RawJson,
-}
-
-/// The fields of a task that are decoded at once; all the rest stays text until somebody asks.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Envelope {
-    task_id: Option<String>,
-    workflow_instance_id: Option<String>,
-    task_type: Option<String>,
-    task_def_name: Option<String>,
-    retry_count: Option<i64>,
-    poll_count: Option<i64>,
-    response_timeout_seconds: Option<i64>,
-    start_time: Option<i64>,
-    update_time: Option<i64>,
-    input_data: Option<Box<RawValue>>,
-    output_data: Option<Box<RawValue>>,
-    external_input_payload_storage_path: Option<String>,
-    task_definition: Option<Limits>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Limits {
-    timeout_seconds: Option<i64>,
-}
-
-/// Enough of a task to report that the rest can't be read.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct TaskIds {
-    pub(crate) task_id: String,
-    pub(crate) workflow_instance_id: String,
-}
-
-/// A task that can't be read: why, and its ids where they can.
-#[derive(Debug)]
-pub(crate) struct Unreadable {
-    pub(crate) reason: String,
-    pub(crate) ids: Option<(String, String)>,
-}
-
-impl Unreadable {
-    pub(crate) fn new(text: &RawValue, reason: impl Into<String>) -> Self {
-        let ids = serde_json::from_str::<TaskIds>(text.get()).ok();
-        let ids = ids.filter(|ids| !ids.task_id.is_empty() && !ids.workflow_instance_id.is_empty());
-        Self { reason: reason.into(), ids: ids.map(|ids| (ids.workflow_instance_id, ids.task_id)) }
-    }
-}
-
-impl PolledTask {
-    /// Reads one element of a poll's answer.
-    pub(crate) fn read(text: &RawValue) -> Result<Self, Unreadable> {
-        let envelope: Envelope = serde_json::from_str(text.get()).map_err(|e| Unreadable::new(text, e.to_string()))?;
-        let lost = |what: &str| Unreadable { reason: format!("it has no {what}"), ids: None };
-        let given = |id: Option<String>| id.filter(|id| !id.is_empty());
-        let seconds = |n: Option<i64>| {
-            n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(|n| Duration::from_secs(n).min(FAR))
-        };
-        let limit = seconds(envelope.task_definition.unwrap_or_default().timeout_seconds);
-        // Both times are the server's, so their difference needs no common clock.
-        let used = envelope.update_time.unwrap_or(0).saturating_sub(envelope.start_time.unwrap_or(0));
-        let used = Duration::from_millis(u64::try_from(used).unwrap_or(0));
-        Ok(Self {
-            workflow_id: given(envelope.workflow_instance_id).ok_or_else(|| lost("workflowInstanceId"))?,
-            task_id: given(envelope.task_id).ok_or_else(|| lost("taskId"))?,
-            type_names: [envelope.task_type, envelope.task_def_name],
-            attempt: u32::try_from(envelope.retry_count.unwrap_or(0)).unwrap_or(0),
-            poll_count: u32::try_from(envelope.poll_count.unwrap_or(0)).unwrap_or(0),
-            lease: seconds(envelope.response_timeout_seconds),
-            time_left: limit.map(|limit| limit.saturating_sub(used)),
-            input: envelope.input_data.map_or_else(RawJson::default, RawJson::from),
-            output: envelope.output_data.map(RawJson::from).filter(|output| output.get().len() > 2),
-            external_input: envelope.external_input_payload_storage_path.filter(|path| !path.is_empty()),
-            text: RawJson::from(text.to_owned()),
-        })
-    }
-}
-
 /// What the threads around a handler and the handler tell each other.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
@@ -473,7 +383,34 @@ impl TaskContext {
         let text = serde_json::value::to_raw_value(task).map_err(|e| Error::encode("task", e))?;
         let task =
             PolledTask::read(&text).map_err(|e| Error::invalid("task", format!("can't be read: {}", e.reason)))?;
-        Ok(Self::new(task, None, "test".to_owned(), Arc::default()))
+        let domain = task.text.decode::<Task>()?.domain;
+        Ok(Self::new(task, domain, "test".to_owned(), Arc::default()))
+    }
+
+    /// The same, for a task that has ended on the server: [`TaskContext::is_cancelled`] is true. For tests of handlers.
+    #[must_use]
+    pub fn cancelled(self) -> Self {
+        self.signals.cancelled.store(true, Ordering::Release);
+        self
+    }
+
+    /// The same, for a runner that is stopping: [`TaskContext::is_stopping`] is true. For tests of handlers.
+    #[must_use]
+    pub fn stopping(self) -> Self {
+        self.signals.stopping.store(true, Ordering::Release);
+        self
+    }
+
+    /// The same with a deadline. For tests of handlers.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// The lines that were logged so far.
+    pub fn logged(&self) -> Vec<String> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|line| line.log.clone()).collect()
     }
 
     pub(crate) fn new(task: PolledTask, domain: Option<String>, worker_id: String, signals: Arc<Signals>) -> Self {
@@ -587,129 +524,10 @@ impl TaskContext {
     }
 }
 
-/// What came of a task: the result to report, and the name of its failure for the metrics.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) result: TaskResult,
-    pub(crate) failure: Option<&'static str>,
-}
-
-impl Outcome {
-    /// A verdict that the runner gives instead of the handler.
-    pub(crate) fn failed(cx: &TaskContext, status: TaskResultStatus, reason: String, failure: &'static str) -> Self {
-        let mut result = cx.result(status).reason(shorten(&reason)).worker_id(&cx.worker_id);
-        result.logs = cx.take_logs();
-        Self { result, failure: Some(failure) }
-    }
-
-    fn invalid_input(cx: &TaskContext, reason: String) -> Self {
-        Self::failed(cx, TaskResultStatus::FailedWithTerminalError, format!("input: {reason}"), "InvalidInput")
-    }
-
-    fn from_verdict(cx: &TaskContext, verdict: Result<Result<RawJson, String>, TaskError>) -> Self {
-        let error = match verdict {
-            Ok(Ok(output)) => {
-                let mut result = cx.result(TaskResultStatus::Completed).output(output).worker_id(&cx.worker_id);
-                result.logs = cx.take_logs();
-                return Self { result, failure: None };
-            }
-            Ok(Err(reason)) => {
-                let reason = format!("output: {reason}");
-                return Self::failed(cx, TaskResultStatus::FailedWithTerminalError, reason, "InvalidOutput");
-            }
-            Err(error) => error,
-        };
-        let failure = match error.status {
-            TaskResultStatus::InProgress => None,
-            TaskResultStatus::FailedWithTerminalError => Some("TerminalError"),
-            _ => Some("TaskError"),
-        };
-        let mut result = cx.result(error.status).worker_id(&cx.worker_id).callback_after(error.callback_after);
-        result.reason_for_incompletion = error.reason.as_deref().map(shorten);
-        // An IN_PROGRESS report replaces the output on the server, so what was there goes along.
-        let kept = (failure.is_none()).then(|| cx.output_so_far().cloned()).flatten();
-        result.output_data = error.output.map(wrap).or(kept);
-        result.logs = cx.take_logs();
-        Self { result, failure }
-    }
-
-    /// A whole result of a raw handler, made fit to be sent.
-    fn from_result(cx: &TaskContext, mut result: TaskResult) -> Self {
-        let given = |id: &str, own: &str| id.is_empty() || id == own;
-        let problem = if !given(&result.task_id, cx.task_id()) || !given(&result.workflow_instance_id, cx.workflow_id())
-        {
-            Some(format!(
-                "it is for task {} of workflow {}: make it with TaskContext::result",
-                result.task_id, result.workflow_instance_id
-            ))
-        } else if result.status == TaskResultStatus::default() {
-            Some("it has no status: make it with TaskContext::result".to_owned())
-        } else {
-            None
-        };
-        if let Some(problem) = problem {
-            let reason = format!("the handler returned a result that can't be used: {problem}");
-            return Self::failed(cx, TaskResultStatus::FailedWithTerminalError, reason, "InvalidOutput");
-        }
-        result.task_id = cx.task_id().to_owned();
-        result.workflow_instance_id = cx.workflow_id().to_owned();
-        if result.worker_id.is_none() {
-            result.worker_id = Some(cx.worker_id.clone());
-        }
-        // A negative pause strands the task on 3.32.1, and a lease extension would be taken instead of the result.
-        result.callback_after_seconds = result.callback_after_seconds.max(0);
-        result.extend_lease = false;
-        result.output_data = result.output_data.map(wrap);
-        result.reason_for_incompletion = result.reason_for_incompletion.as_deref().map(shorten);
-        let mut logs = cx.take_logs();
-        logs.append(&mut result.logs);
-        result.logs = logs;
-        let failure = match result.status {
-            TaskResultStatus::Completed | TaskResultStatus::InProgress => None,
-            TaskResultStatus::FailedWithTerminalError => Some("TerminalError"),
-            _ => Some("TaskError"),
-        };
-        Self { result, failure }
-    }
-}
-
-fn decode_input<I: DeserializeOwned>(text: &str) -> Result<I, String> {
-    serde_json::from_str(text).or_else(|error| {
-        // A type without content, such as `()`, takes any input.
-        let unit = (size_of::<I>() == 0).then(|| serde_json::from_str("null").ok()).flatten();
-        unit.ok_or_else(|| match misfit::<I>(text) {
-            Some(path) => format!("{path}: {error}"),
-            None => error.to_string(),
-        })
-    })
-}
-
-/// The output as JSON text, wrapped where it is no object.
-fn encode_output<O: Serialize>(output: &O) -> Result<RawJson, String> {
-    RawJson::new(output).map(wrap).map_err(|e| e.to_string())
-}
-
-fn wrap(output: RawJson) -> RawJson {
-    #[derive(Serialize)]
-    struct Wrapped {
-        result: RawJson,
-    }
-    if output.is_object() {
-        return output;
-    }
-    let fallback = output.clone();
-    RawJson::new(&Wrapped { result: output }).unwrap_or(fallback)
-}
-
-/// The server keeps 500 characters of a reason (3.32.1).
-pub(crate) fn shorten(reason: &str) -> String {
-    const MOST: usize = 500;
-    if reason.chars().nth(MOST).is_none() { reason.to_owned() } else { reason.chars().take(MOST).collect() }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde::Deserialize;
+    use serde_json::{json, value::RawValue};
 
     use super::*;
 
@@ -784,5 +602,50 @@ mod tests {
         assert_eq!(read(r#"{"taskId":"t","workflowInstanceId":"w","retryCount":"x"}"#), Some(("w".into(), "t".into())));
         assert_eq!(read(r#"{"taskId":null,"workflowInstanceId":"w"}"#), None);
         assert_eq!(read("17"), None);
+    }
+
+    #[test]
+    fn a_raw_result_that_can_not_be_used_fails_its_task() {
+        for (result, says) in [
+            (TaskResult::default(), "no status"),
+            (TaskResult::new("t", "w", TaskResultStatus::Completed), "it is for task w of workflow t"),
+        ] {
+            let worker = Worker::raw("odd", move |_| Ok(result.clone()));
+            let sent = run(&worker, &json!({}));
+            assert_eq!(sent.status, TaskResultStatus::FailedWithTerminalError);
+            assert_eq!((sent.workflow_instance_id.as_str(), sent.task_id.as_str()), ("w", "t"));
+            let reason = sent.reason_for_incompletion.unwrap();
+            assert!(reason.contains(says), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_handler_without_input_takes_any() {
+        let worker = Worker::new("ping", |_, _: ()| Ok("pong"));
+        for input in [json!({}), json!({"n": 1})] {
+            assert_eq!(run(&worker, &input).status, TaskResultStatus::Completed);
+        }
+    }
+
+    #[test]
+    fn a_verdict_can_be_looked_at() {
+        let boxed: Box<dyn StdError + Send + Sync> = "x".parse::<u32>().unwrap_err().into();
+        let error = TaskError::caused_by(boxed.as_ref()).context("read the count").output(json!({"n": 1}));
+        assert_eq!(error.to_string(), "FAILED: read the count: invalid digit found in string");
+        assert_eq!(error.output_data().unwrap().get(), r#"{"n":1}"#);
+        let error = TaskError::in_progress(Duration::from_secs(3));
+        assert_eq!((error.status(), error.callback_after()), (&TaskResultStatus::InProgress, Duration::from_secs(3)));
+        assert_eq!(error.reason(), None);
+    }
+
+    #[test]
+    fn a_test_can_put_a_handler_into_any_situation() {
+        let task = json!({"taskId": "t", "workflowInstanceId": "w", "domain": "eu"});
+        let end = Instant::now();
+        let cx = TaskContext::for_test(&task).unwrap().cancelled().stopping().with_deadline(end);
+        cx.log("seen");
+        assert!(cx.is_cancelled() && cx.is_stopping());
+        assert_eq!((cx.domain(), cx.poll_count(), cx.deadline()), (Some("eu"), 1, Some(end)));
+        assert_eq!(cx.logged(), ["seen"]);
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         update::{Outbox, Report, small_body},
     },
     task::TaskResultStatus,
-    worker::{Handler, Outcome, TaskContext},
+    worker::{Handler, TaskContext, outcome::Outcome},
 };
 
 /// The server fails a task for good whose output is larger (3.32.1, default settings).

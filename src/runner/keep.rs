@@ -21,7 +21,7 @@ use crate::{
     metrics::TaskMetrics,
     runner::update::{Verdict, verdict},
     task::TaskResult,
-    worker::{Heartbeats, PolledTask, Signals},
+    worker::{Heartbeats, Signals, polled::PolledTask},
 };
 
 /// Where a held task is on its way.

@@ -26,7 +26,11 @@ use crate::{
         update::{Outbox, Report, small_body},
     },
     task::{TaskResult, TaskResultStatus},
-    worker::{Handler, Heartbeats, PolledTask, Signals, TaskContext, Unreadable, shorten},
+    worker::{
+        Handler, Heartbeats, Signals, TaskContext,
+        outcome::shorten,
+        polled::{PolledTask, Unreadable},
+    },
 };
 
 /// The first hold of a poll of an empty queue; it doubles up to the worker's poll timeout.

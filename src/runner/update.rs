@@ -25,7 +25,7 @@ use crate::{
         slot::{Places, Token},
     },
     task::{TaskResult, TaskResultStatus},
-    worker::{TaskContext, shorten},
+    worker::{TaskContext, outcome::shorten},
 };
 
 /// The longest pause between two tries.

@@ -1,0 +1,103 @@
+//! A task as a poll brings it: only what every step needs is decoded, all else stays text until somebody asks.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{error::Result, json::RawJson, task::FAR};
+
+/// A task as it was handed out: its text, and the few fields that every step needs.
+#[derive(Debug)]
+pub(crate) struct PolledTask {
+    pub(crate) task_id: String,
+    pub(crate) workflow_id: String,
+    pub(crate) type_names: [Option<String>; 2],
+    pub(crate) attempt: u32,
+    pub(crate) poll_count: u32,
+    /// The lease; `None` where the server never times the task out.
+    pub(crate) lease: Option<Duration>,
+    /// What is left of the definition's time for this attempt.
+    pub(crate) time_left: Option<Duration>,
+    pub(crate) input: RawJson,
+    pub(crate) output: Option<RawJson>,
+    pub(crate) external_input: Option<String>,
+    pub(super) text: RawJson,
+}
+
+/// The fields of a task that are decoded at once; all the rest stays text until somebody asks.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    task_id: Option<String>,
+    workflow_instance_id: Option<String>,
+    task_type: Option<String>,
+    task_def_name: Option<String>,
+    retry_count: Option<i64>,
+    poll_count: Option<i64>,
+    response_timeout_seconds: Option<i64>,
+    start_time: Option<i64>,
+    update_time: Option<i64>,
+    input_data: Option<Box<RawValue>>,
+    output_data: Option<Box<RawValue>>,
+    external_input_payload_storage_path: Option<String>,
+    task_definition: Option<Limits>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Limits {
+    timeout_seconds: Option<i64>,
+}
+
+/// Enough of a task to report that the rest can't be read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TaskIds {
+    pub(crate) task_id: String,
+    pub(crate) workflow_instance_id: String,
+}
+
+/// A task that can't be read: why, and its ids where they can.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) reason: String,
+    pub(crate) ids: Option<(String, String)>,
+}
+
+impl Unreadable {
+    pub(crate) fn new(text: &RawValue, reason: impl Into<String>) -> Self {
+        let ids = serde_json::from_str::<TaskIds>(text.get()).ok();
+        let ids = ids.filter(|ids| !ids.task_id.is_empty() && !ids.workflow_instance_id.is_empty());
+        Self { reason: reason.into(), ids: ids.map(|ids| (ids.workflow_instance_id, ids.task_id)) }
+    }
+}
+
+impl PolledTask {
+    /// Reads one element of a poll's answer.
+    pub(crate) fn read(text: &RawValue) -> Result<Self, Unreadable> {
+        let envelope: Envelope = serde_json::from_str(text.get()).map_err(|e| Unreadable::new(text, e.to_string()))?;
+        let lost = |what: &str| Unreadable { reason: format!("it has no {what}"), ids: None };
+        let given = |id: Option<String>| id.filter(|id| !id.is_empty());
+        let seconds = |n: Option<i64>| {
+            n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(|n| Duration::from_secs(n).min(FAR))
+        };
+        let limit = seconds(envelope.task_definition.unwrap_or_default().timeout_seconds);
+        // Both times are the server's, so their difference needs no common clock.
+        let used = envelope.update_time.unwrap_or(0).saturating_sub(envelope.start_time.unwrap_or(0));
+        let used = Duration::from_millis(u64::try_from(used).unwrap_or(0));
+        Ok(Self {
+            workflow_id: given(envelope.workflow_instance_id).ok_or_else(|| lost("workflowInstanceId"))?,
+            task_id: given(envelope.task_id).ok_or_else(|| lost("taskId"))?,
+            type_names: [envelope.task_type, envelope.task_def_name],
+            attempt: u32::try_from(envelope.retry_count.unwrap_or(0)).unwrap_or(0),
+            poll_count: u32::try_from(envelope.poll_count.unwrap_or(0)).unwrap_or(0),
+            lease: seconds(envelope.response_timeout_seconds),
+            time_left: limit.map(|limit| limit.saturating_sub(used)),
+            input: envelope.input_data.map_or_else(RawJson::default, RawJson::from),
+            output: envelope.output_data.map(RawJson::from).filter(|output| output.get().len() > 2),
+            external_input: envelope.external_input_payload_storage_path.filter(|path| !path.is_empty()),
+            text: RawJson::from(text.to_owned()),
+        })
+    }
+}

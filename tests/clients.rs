@@ -1,0 +1,134 @@
+//! What the clients say when something is wrong: on which call, about what, and what to do.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside #[test] functions")]
+
+mod common;
+
+use std::{net::TcpListener, time::Duration};
+
+use common::{Answer, Server};
+use conductor_sync::{
+    Client, Config, Error, ErrorKind, PollRequest, RawJson, ReferenceUpdate, StartWorkflowRequest, TaskDef, TaskResult,
+    TaskResultStatus, WorkflowDef,
+};
+use serde_json::json;
+
+#[track_caller]
+fn check<T: std::fmt::Debug>(outcome: Result<T, Error>, kind: ErrorKind, says: &[&str]) {
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), kind, "{error}");
+    for part in says {
+        assert!(error.to_string().contains(part), "`{part}` is not in: {error}");
+    }
+}
+
+/// A server that answers everything alike.
+fn answering(answer: impl Fn() -> Answer + Send + Sync + 'static) -> Server {
+    Server::start(move |_| Some(answer()))
+}
+
+#[test]
+fn bad_input_names_the_call_and_the_parameter_and_sends_nothing() {
+    let server = Server::well_behaved();
+    let client = server.client();
+    let (tasks, workflows, metadata) = (client.tasks(), client.workflows(), client.metadata());
+    let bad = ErrorKind::Invalid;
+    check(tasks.get(""), bad, &["get task", "taskId must not be empty"]);
+    check(tasks.get("a/b"), bad, &["taskId", "`a/b`"]);
+    check(tasks.poll(".."), bad, &["poll", "taskType"]);
+    check(tasks.poll_batch(PollRequest::new("x").timeout(Duration::from_secs(6))), bad, &["poll x", "6s", "5 s"]);
+    check(tasks.logs(""), bad, &["taskId must not be empty"]);
+    check(tasks.add_log("t", ""), bad, &["line must not be empty"]);
+    check(tasks.update(&TaskResult::new("w", "", TaskResultStatus::Completed)), bad, &["taskId must not be empty"]);
+    check(tasks.update(&TaskResult::new("", "t", TaskResultStatus::Completed)), bad, &["workflowInstanceId"]);
+    let no_object = TaskResult::new("w", "t", TaskResultStatus::Completed).output(RawJson::from(3));
+    check(tasks.update(&no_object), bad, &["update task t", "output_data must be a JSON object"]);
+    let update = ReferenceUpdate::new("w", "", TaskResultStatus::Completed);
+    check(tasks.update_by_reference(&update), bad, &["reference must not be empty"]);
+    check(workflows.get("a\\b"), bad, &["workflowId"]);
+    check(workflows.start(&StartWorkflowRequest::new(" ")), bad, &["name must not be empty"]);
+    check(workflows.start(&StartWorkflowRequest::new("w").priority(100)), bad, &["start workflow w", "100", "0 to 99"]);
+    let no_object = StartWorkflowRequest::new("w").input("text");
+    check(workflows.start(&no_object), bad, &["start workflow w", "input must be a JSON object"]);
+    check(metadata.register_tasks(&[]), bad, &["must not be empty"]);
+    check(metadata.register_task(&TaskDef::new("")), bad, &["name must not be empty"]);
+    check(metadata.register_workflow(&WorkflowDef::new("")), bad, &["name must not be empty"]);
+    check(metadata.task("."), bad, &["name"]);
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_from_one_that_does_not_answer() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let client = Client::new(Config::new(&format!("http://{free}")).unwrap()).unwrap();
+    check(client.tasks().get("t"), ErrorKind::Connect, &["get task t", "refused the connection", "is the port right"]);
+    let server = answering(|| Answer::Never);
+    let client = Client::new(server.config().request_timeout(Duration::from_millis(300))).unwrap();
+    check(client.tasks().get("t"), ErrorKind::NoAnswer, &["within 300 ms"]);
+    let unknown = Client::new(Config::new("http://no-such-host.invalid").unwrap()).unwrap();
+    check(unknown.tasks().get("t"), ErrorKind::Connect, &["no-such-host.invalid"]);
+}
+
+#[test]
+fn a_page_or_a_missing_route_is_a_wrong_address_and_a_missing_thing_is_not() {
+    let wrong = ErrorKind::WrongAddress;
+    let page = answering(|| Answer::html(200));
+    check(page.client().tasks().get("t"), wrong, &["HTML page", "check the server URL", &page.url()]);
+    check(page.client().workflows().pause("w"), wrong, &["HTML page"]);
+    check(page.client().workflows().start(&StartWorkflowRequest::new("w")), wrong, &["HTML page"]);
+    let route = answering(|| Answer::refused(404, "No static resource api/tasks/t."));
+    check(route.client().tasks().get("t"), wrong, &["404", "check the server URL"]);
+    let proxy = answering(|| Answer::html(404));
+    check(proxy.client().tasks().get("t"), wrong, &["404"]);
+    let thing = answering(|| Answer::refused(404, "No such task found by id: t"));
+    check(thing.client().tasks().get("t"), ErrorKind::NotFound, &["get task t", "No such task found by id: t"]);
+}
+
+#[test]
+fn a_redirect_is_not_followed_and_says_where_it_points() {
+    let elsewhere = Server::well_behaved();
+    let target = format!("{}/login", elsewhere.url());
+    let server = answering(move || Answer::with_headers(302, "text/html", &format!("Location: {target}\r\n"), b""));
+    check(server.client().tasks().get("t"), ErrorKind::WrongAddress, &["302", "/login", "not followed"]);
+    assert_eq!(elsewhere.n_connections(), 0);
+}
+
+#[test]
+fn a_refusal_says_what_the_server_said() {
+    let server = answering(Answer::invalid);
+    let result = TaskResult::new("w", "t", TaskResultStatus::Completed);
+    check(
+        server.client().tasks().update(&result),
+        ErrorKind::Rejected,
+        &["400", "Validation failed", "must not be odd"],
+    );
+    let server = answering(|| Answer::refused(409, "Workflow exists"));
+    let def = WorkflowDef::new("w");
+    check(server.client().metadata().register_workflow(&def), ErrorKind::Conflict, &["register workflow w", "exists"]);
+    let server = answering(|| Answer::refused(500, "No such task definition"));
+    check(server.client().metadata().delete_task("t"), ErrorKind::NotFound, &["No such task definition"]);
+    let server = answering(|| Answer::with_headers(503, "text/plain", "Retry-After: 7\r\n", b"later"));
+    let error = server.client().tasks().get("t").unwrap_err();
+    assert!(error.is_retryable() && error.retry_after() == Some(Duration::from_secs(7)), "{error}");
+}
+
+#[test]
+fn an_answer_of_another_shape_is_quoted_in_part() {
+    let server = answering(|| Answer::json(200, &json!([1, 2])));
+    check(server.client().tasks().get("t"), ErrorKind::Decode, &["get task t", "[1,2]"]);
+    let server = answering(|| Answer::json(200, &json!({"taskId": "t", "retryCount": "many"})));
+    check(server.client().tasks().get("t"), ErrorKind::Decode, &["retryCount"]);
+    let server = answering(|| Answer::status(200, "application/json", vec![b' '; 2000]));
+    let client = Client::new(server.config().max_answer_bytes(1000)).unwrap();
+    check(client.tasks().get("t"), ErrorKind::TooLarge, &["1000 bytes", "max_answer_bytes"]);
+}
+
+#[test]
+fn waiting_for_a_workflow_tells_the_state_it_was_in() {
+    let server = answering(|| Answer::json(200, &json!({"workflowId": "w", "status": "RUNNING"})));
+    let waited = server.client().workflows().wait("w", Duration::from_millis(200));
+    check(waited, ErrorKind::Deadline, &["wait for workflow w", "200 ms", "RUNNING"]);
+    assert!(server.requests().len() <= 4, "it looks less and less often");
+    let server = answering(|| Answer::refused(404, "No such workflow found by id: w"));
+    check(server.client().workflows().wait("w", Duration::from_secs(60)), ErrorKind::NotFound, &["No such workflow"]);
+}
