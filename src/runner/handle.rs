@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -29,6 +29,15 @@ use crate::{
 
 /// After the grace, deliveries and polls under way have this long to end before they are reported as they are.
 const FLUSH: Duration = Duration::from_secs(3);
+
+/// After a signal that ends the grace, deliveries have this long.
+const FORCED_FLUSH: Duration = Duration::from_secs(2);
+
+/// Threads that have nothing left to do end at once; this is for a machine that is busy.
+const JOIN: Duration = Duration::from_secs(2);
+
+/// Threads that are stuck are not waited for.
+const JOIN_STUCK: Duration = Duration::from_millis(100);
 
 /// A running [`TaskRunner`](crate::TaskRunner). Dropping it stops the runner with its grace and waits for that.
 #[must_use = "dropping the handle stops the runner"]
@@ -137,7 +146,7 @@ impl RunnerHandle {
         });
         let listener =
             listener.map_err(|e| Error::new(ErrorKind::Local, "catch signals", e.to_string()).with_source(e))?;
-        crossbeam_channel::select! {
+        select! {
             recv(heard) -> signal => log::info!("stopping on signal {}", signal.unwrap_or_default()),
             // Somebody has stopped the runner, or a thread of ours has panicked.
             recv(self.stop) -> _ => {}
@@ -156,25 +165,25 @@ impl RunnerHandle {
     fn stop_all(&mut self, grace: Duration, force: Option<&Receiver<i32>>) -> StopReport {
         let begun = Instant::now();
         self.stopped = true;
-        let end = begun + grace.min(FAR);
         self.stopping.store(true, Ordering::Release);
         self.alarm.stop();
-        let busy = |stage| stage != Stage::Reporting;
-        let forced = self.wait_forceable(end, force, busy);
-        let end = if forced { Instant::now() } else { end };
-        // Whoever takes a task from now on gives it back; what nobody takes is given back here.
+        let grace_end = begun + grace.min(FAR);
+        let is_idle = || self.polls_have_ended() && !self.register.any(|stage| stage != Stage::Reporting);
+        let forced = self.wait(grace_end, Duration::ZERO, force, is_idle);
+        // Whoever takes a task from now on gives it back; what nobody takes is given back here, twice, since a last poll may
+        // bring more.
         self.too_late.get_or_init(Instant::now);
         self.give_back_waiting();
-        let flush = end.max(Instant::now()) + FLUSH;
-        let polls_left = self.wait_for_pollers(flush);
+        let end = if forced { Instant::now() + FORCED_FLUSH } else { grace_end.max(Instant::now()) + FLUSH };
+        self.wait(end, FORCED_FLUSH, force, || self.polls_have_ended());
         self.give_back_waiting();
-        self.register.wait_while(flush, |stage| stage != Stage::Running);
-        let report = self.report(polls_left);
+        self.wait(end, FORCED_FLUSH, force, || !self.register.any(|stage| stage != Stage::Running));
+        let report = self.report(!self.polls_have_ended());
         // The updaters and keepers end when nothing can come any more.
         self.outbox = None;
         self.over = None;
         self.waiting.clear();
-        let join = Instant::now() + Duration::from_millis(if report.is_clean() { 2000 } else { 100 });
+        let join = Instant::now() + if report.is_clean() { JOIN } else { JOIN_STUCK };
         for ended in self.ended.drain(..) {
             // Nothing is sent on these: they close when the thread has ended, or the deadline passes.
             let _ended = ended.recv_deadline(join);
@@ -184,29 +193,36 @@ impl RunnerHandle {
         report
     }
 
-    /// Waits until the pollers have ended and no held task is in one of the stages, `end` passes, or a signal says to force it.
-    fn wait_forceable(&self, end: Instant, force: Option<&Receiver<i32>>, still: impl Fn(Stage) -> bool) -> bool {
-        const LOOK: Duration = Duration::from_millis(100);
-        loop {
-            if force.is_some_and(|force| force.try_recv().is_ok()) {
-                return true;
-            }
-            let now = Instant::now();
-            if now >= end {
-                return false;
-            }
-            let next = (now + LOOK).min(end);
-            let polls_left = self.wait_for_pollers(next);
-            if self.register.wait_while(next, &still) && !polls_left {
-                return false;
+    /// Waits until it is done or `end` passes. A signal leaves no more than `when_forced`; says whether one came.
+    fn wait(
+        &self,
+        mut end: Instant,
+        when_forced: Duration,
+        force: Option<&Receiver<i32>>,
+        is_done: impl Fn() -> bool,
+    ) -> bool {
+        let (never_forced, never_ended) = (crossbeam_channel::never(), crossbeam_channel::never());
+        let force = force.unwrap_or(&never_forced);
+        let mut pollers = &self.pollers_ended;
+        let mut forced = false;
+        let changes = self.register.changes();
+        while !is_done() && Instant::now() < end {
+            select! {
+                recv(changes) -> _ => {}
+                // Nothing is sent on it: it closes when the last poller has ended.
+                recv(pollers) -> _ => pollers = &never_ended,
+                recv(force) -> _ => {
+                    forced = true;
+                    end = end.min(Instant::now() + when_forced);
+                }
+                recv(crossbeam_channel::at(end)) -> _ => {}
             }
         }
+        forced
     }
 
-    /// Whether a poller is still waiting for an answer at `end`.
-    fn wait_for_pollers(&self, end: Instant) -> bool {
-        // Nothing is sent on it: it closes when the last poller has ended.
-        self.pollers_ended.recv_deadline(end).is_err_and(|e| e.is_timeout())
+    fn polls_have_ended(&self) -> bool {
+        self.pollers_ended.try_recv().is_err_and(|e| e.is_disconnected())
     }
 
     fn give_back_waiting(&self) {

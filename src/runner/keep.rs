@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, select};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select};
 
 use crate::{
     client::Client,
@@ -245,8 +245,8 @@ fn beat_again_after(interval: Duration) -> Duration {
 #[derive(Debug)]
 pub(crate) struct Register {
     tasks: Mutex<Tasks>,
-    /// Woken when a task leaves, while somebody waits for that.
-    left: Condvar,
+    /// Written after a change, once somebody waits for one; read by a stop; has room for one.
+    changes: (Sender<()>, Receiver<()>),
     somebody_waits: AtomicBool,
     check_every: Duration,
     /// Written when a task is due before the keeper would wake; read by the keeper; has room for one.
@@ -266,7 +266,7 @@ impl Register {
     pub(crate) fn new(check_every: Duration, nudge: Sender<()>) -> Self {
         Self {
             tasks: Mutex::default(),
-            left: Condvar::new(),
+            changes: bounded(1),
             somebody_waits: AtomicBool::new(false),
             check_every,
             nudge,
@@ -320,32 +320,25 @@ impl Register {
             false => tasks.n_settled += 1,
         }
         drop(tasks);
-        if self.somebody_waits.load(Ordering::Acquire) {
-            self.left.notify_all();
-        }
+        self.stage_changed();
     }
 
-    /// Waits until no held task fulfils `still`, or `deadline` passes; says which.
-    pub(crate) fn wait_while(&self, deadline: Instant, still: impl Fn(Stage) -> bool) -> bool {
+    /// Whether a held task is in one of the stages.
+    pub(crate) fn any(&self, is_one: impl Fn(Stage) -> bool) -> bool {
+        self.tasks().by_id.values().any(|held| is_one(held.stage()))
+    }
+
+    /// Tells when tasks leave or change their stage, from now on.
+    pub(crate) fn changes(&self) -> &Receiver<()> {
         self.somebody_waits.store(true, Ordering::Release);
-        let mut tasks = self.tasks();
-        loop {
-            if !tasks.by_id.values().any(|held| still(held.stage())) {
-                return true;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            tasks = self.left.wait_timeout(tasks, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        &self.changes.1
     }
 
-    /// Tells those who wait that a task changed its stage.
+    /// Tells those who wait that a task has left or changed its stage.
     pub(crate) fn stage_changed(&self) {
         if self.somebody_waits.load(Ordering::Acquire) {
-            drop(self.tasks());
-            self.left.notify_all();
+            // Full means that whoever waits is about to look anyway.
+            let _full = self.changes.0.try_send(());
         }
     }
 
