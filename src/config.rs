@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 /// | `CONDUCTOR_AUTH_KEY`, `CONDUCTOR_AUTH_SECRET` | credentials, both or neither | none |
 /// | `CONDUCTOR_CONNECT_TIMEOUT_MS` | how long a connection may take | 5000 |
 /// | `CONDUCTOR_REQUEST_TIMEOUT_MS` | how long a whole request may take | 15000 |
+///
+/// `http.rs` lets ureq read the usual names of a proxy besides: `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`.
 const SERVER_URL: &str = "CONDUCTOR_SERVER_URL";
 const AUTH_KEY: &str = "CONDUCTOR_AUTH_KEY";
 const AUTH_SECRET: &str = "CONDUCTOR_AUTH_SECRET";
@@ -82,7 +84,8 @@ impl Config {
 
     /// Reads the environment: `CONDUCTOR_SERVER_URL` (`http://localhost:8080/api` when unset), `CONDUCTOR_AUTH_KEY` with
     /// `CONDUCTOR_AUTH_SECRET`, `CONDUCTOR_CONNECT_TIMEOUT_MS`, `CONDUCTOR_REQUEST_TIMEOUT_MS`. A blank value is an unset
-    /// one.
+    /// one. A client goes through the proxy that `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY` names, in this order and for any
+    /// server, unless `NO_PROXY` excepts the host or the server is on this machine; SOCKS proxies are not supported.
     ///
     /// # Errors
     /// When a value can't be used; the error names the variable.
@@ -172,6 +175,7 @@ impl Config {
             true => authority,
             false => host,
         });
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
         host == "localhost" || host == "[::1]" || host.starts_with("127.")
     }
 }

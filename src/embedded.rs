@@ -57,6 +57,9 @@ use engine::{Answer, Command, Engine, Millis, Refusal, queue_name};
 use parked::{Parked, Waiting};
 use routes::{Outcome, PollOrder, Reply};
 
+/// After a connection that could not be accepted, the next is waited for after this.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
 /// A Conductor server in memory, on a loopback port. It stops when it is dropped.
 ///
 /// ```
@@ -520,7 +523,7 @@ impl Shared {
     fn advance(&self, time: Duration) {
         let mut state = self.lock();
         let Some(from) = state.virtual_time else { return };
-        let end = from + time;
+        let end = from.saturating_add(time).min(FAR);
         loop {
             let event = [state.engine.next_event(), state.parked.next_end_by_server()].into_iter().flatten().min();
             let next = event.map(|at| duration(at - self.started_at)).filter(|next| *next <= end);
@@ -567,7 +570,7 @@ impl Shared {
     }
 
     fn now(&self, state: &State) -> Millis {
-        self.started_at + millis(self.time(state))
+        self.started_at.saturating_add(millis(self.time(state)))
     }
 }
 
@@ -629,8 +632,11 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
         if state.is_stopping {
             break;
         }
-        // What fails here is one connection, whose client sees it closed.
-        let Ok(stream) = stream else { continue };
+        // What fails here is one connection, or the descriptors have run out, which takes a while to pass.
+        let Ok(stream) = stream else {
+            drop(shared.due.wait_timeout(state, ACCEPT_AGAIN).unwrap_or_else(PoisonError::into_inner));
+            continue;
+        };
         let Ok(handle) = stream.try_clone() else { continue };
         state.connections.insert(number, handle);
         drop(state);

@@ -184,6 +184,14 @@ impl Error {
         self.0.kind == ErrorKind::NoAnswer
     }
 
+    /// Whether the server may have done what was asked, although no answer or no clear one came: also a gateway that gave up
+    /// waiting says 502 or 504.
+    pub(crate) fn may_have_been_done(&self) -> bool {
+        let unclear = matches!(self.0.kind, ErrorKind::NoAnswer | ErrorKind::TooLarge);
+        let unreadable = matches!(self.0.status, Some(200..=299));
+        unclear || unreadable || matches!(self.0.status, Some(408 | 500..=599))
+    }
+
     /// Whether the same call may succeed later without a change on this side.
     ///
     /// True for no connection, no answer, 408, 425, 429, 502, 503, 504 and any status where the server says `retryable`.

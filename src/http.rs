@@ -2,7 +2,10 @@
 //! [`Error`]s. One request is one try; who calls decides about another.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    io,
+    net::{IpAddr, SocketAddr},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -32,6 +35,9 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(50);
 /// Far above any number of threads: the pool then holds as many connections as threads have used at once.
 const MAX_IDLE_CONNECTIONS: usize = 4096;
 
+/// Encoded, the longest of these fills most of what the server takes (3.32.1).
+const MAX_SEGMENT_BYTES: usize = 2000;
+
 /// How long a resolved host name is used without asking again.
 const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
@@ -49,6 +55,8 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 pub(crate) struct Http {
     agent: Agent,
     base: String,
+    /// The proxy in words, where there is one.
+    via: String,
     request_timeout: Duration,
     max_answer_bytes: u64,
     metrics: Metrics,
@@ -84,6 +92,9 @@ pub(crate) struct Request<'a> {
     /// Verb and object for messages: `("get task", "4711")`.
     about: (&'static str, &'a str),
     body: Option<(&'static str, Vec<u8>)>,
+    /// Less than the client's own limit, where that is too long.
+    limit: Option<Duration>,
+    small_answer: bool,
 }
 
 impl<'a> Request<'a> {
@@ -110,7 +121,7 @@ impl<'a> Request<'a> {
             rest = after;
         }
         path.push_str(rest);
-        Ok(Self { method, route, path, about, body: None })
+        Ok(Self { method, route, path, about, body: None, limit: None, small_answer: false })
     }
 
     /// Adds a query parameter.
@@ -143,6 +154,18 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Gives up after `limit`, where that is sooner than the client would.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Reads no more than an id and the like.
+    pub(crate) fn small_answer(mut self) -> Self {
+        self.small_answer = true;
+        self
+    }
+
     /// Adds a body of plain text.
     pub(crate) fn text(mut self, text: &str) -> Self {
         self.body = Some(("text/plain; charset=utf-8", text.as_bytes().to_vec()));
@@ -156,6 +179,9 @@ fn check_segment(name: &str, value: &str) -> Result<(), String> {
         "" => "must not be empty",
         "." | ".." => "must not be `.` or `..`: they lead to another route",
         _ if value.contains(['/', '\\']) => "must not contain `/` or `\\`: the server refuses them in any spelling",
+        _ if value.len() > MAX_SEGMENT_BYTES => {
+            "must not be longer than 2,000 bytes: the server takes 8 KB of address and headers"
+        }
         _ if value.chars().any(char::is_control) => "must not contain control characters",
         _ => return Ok(()),
     };
@@ -217,6 +243,11 @@ impl Answer<'_> {
     }
 
     fn refuse_page(&self) -> Result<()> {
+        if self.body.starts_with(&[0x1f, 0x8b]) {
+            let message =
+                "the answer is compressed with gzip, which was not asked for: see what stands in front of the server";
+            return Err(Error::new(ErrorKind::Decode, self.operation(), message).with_status(self.status));
+        }
         if !is_page(&self.body) {
             return Ok(());
         }
@@ -257,11 +288,13 @@ impl Http {
             .max_idle_age(MAX_IDLE_AGE)
             .input_buffer_size(BUFFER_BYTES)
             .output_buffer_size(BUFFER_BYTES);
-        if config.is_loopback() {
-            builder = builder.proxy(None);
-        }
+        let proxy = if config.is_loopback() { None } else { ureq::Proxy::try_from_env() };
+        let via = proxy
+            .as_ref()
+            .map_or_else(String::new, |proxy| format!(" through the proxy {}:{}", proxy.host(), proxy.port()));
+        builder = builder.proxy(proxy);
         let agent = Agent::with_parts(builder.build(), DefaultConnector::default(), CachingResolver::default());
-        Ok(Self { agent, base, request_timeout, max_answer_bytes, metrics })
+        Ok(Self { agent, base, via, request_timeout, max_answer_bytes, metrics })
     }
 
     /// The address in use.
@@ -309,22 +342,24 @@ impl Http {
 
     fn exchange<'a>(&'a self, request: &'a Request<'_>) -> Result<Answer<'a>> {
         let url = format!("{}{}", self.base, request.path);
+        let limit = request.limit.filter(|limit| *limit < self.request_timeout);
+        let agent = &self.agent;
         let sent = match (request.method, &request.body) {
-            (Method::Get, _) => self.agent.get(url).call(),
-            (Method::Delete, _) => self.agent.delete(url).call(),
+            (Method::Get, _) => limited(agent.get(url), limit).call(),
+            (Method::Delete, _) => limited(agent.delete(url), limit).call(),
             (Method::Post, Some((kind, body))) => {
-                self.agent.post(url).header(header::CONTENT_TYPE, *kind).send(&body[..])
+                limited(agent.post(url), limit).header(header::CONTENT_TYPE, *kind).send(&body[..])
             }
             (Method::Put, Some((kind, body))) => {
-                self.agent.put(url).header(header::CONTENT_TYPE, *kind).send(&body[..])
+                limited(agent.put(url), limit).header(header::CONTENT_TYPE, *kind).send(&body[..])
             }
-            (Method::Post, None) => self.agent.post(url).send_empty(),
-            (Method::Put, None) => self.agent.put(url).send_empty(),
+            (Method::Post, None) => limited(agent.post(url), limit).send_empty(),
+            (Method::Put, None) => limited(agent.put(url), limit).send_empty(),
         };
         let mut response = sent.map_err(|e| self.no_answer(request, e))?;
         let status = response.status().as_u16();
         let success = (200..300).contains(&status);
-        let limit = if success { self.max_answer_bytes } else { MAX_ERROR_BYTES };
+        let limit = if success && !request.small_answer { self.max_answer_bytes } else { MAX_ERROR_BYTES };
         let read = response.body_mut().with_config().limit(limit).read_to_vec();
         if success {
             let body = read.map_err(|e| self.no_answer(request, e).with_status(status))?;
@@ -341,8 +376,8 @@ impl Http {
     fn no_answer(&self, request: &Request<'_>, cause: ureq::Error) -> Error {
         use std::io::ErrorKind as Io;
         let operation = operation(request.about);
-        let base = &self.base;
-        let limit = self.request_timeout.as_millis();
+        let base = format!("{}{}", self.base, self.via);
+        let limit = request.limit.unwrap_or(self.request_timeout).min(self.request_timeout).as_millis();
         let (kind, message) = match &cause {
             ureq::Error::HostNotFound => {
                 (ErrorKind::Connect, format!("the host of {base} is not known: check the server URL"))
@@ -360,6 +395,9 @@ impl Http {
                     || e.to_string().contains("lookup") =>
             {
                 (ErrorKind::Connect, format!("{base} can't be reached: {e}"))
+            }
+            ureq::Error::Io(e) if matches!(e.raw_os_error(), Some(23 | 24)) && cfg!(unix) => {
+                (ErrorKind::Local, format!("nothing was sent: {e}: raise the limit of open files"))
             }
             ureq::Error::Io(e) if e.kind() == Io::InvalidData && base.starts_with("https") => (
                 ErrorKind::Connect,
@@ -409,6 +447,13 @@ impl Http {
     }
 }
 
+fn limited<B>(builder: ureq::RequestBuilder<B>, limit: Option<Duration>) -> ureq::RequestBuilder<B> {
+    match limit {
+        Some(limit) => builder.config().timeout_global(Some(limit)).build(),
+        None => builder,
+    }
+}
+
 /// Failures of the TLS handshake come before anything was sent; all others may have come after.
 fn classify(cause: &ureq::Error) -> ErrorKind {
     match cause {
@@ -455,9 +500,12 @@ impl Envelope {
 
 /// `Retry-After` as seconds or as a date; anything else counts as not given.
 fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
-    let pause = match text.trim().parse::<u64>() {
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let pause = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text.trim()).ok()?.duration_since(now).unwrap_or_default(),
+        Err(_) if is_number => MAX_RETRY_AFTER,
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
     };
     Some(pause.min(MAX_RETRY_AFTER))
 }
@@ -470,14 +518,16 @@ fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
 struct CachingResolver {
     inner: DefaultResolver,
     /// Written and read by whoever sends; a plain value, valid between statements, so poisoning means nothing.
-    last: Mutex<Option<Resolved>>,
+    last: Mutex<Option<Arc<Resolved>>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Resolved {
     authority: String,
+    /// An address needs no looking up.
+    is_literal: bool,
     at: Instant,
-    addresses: Vec<std::net::SocketAddr>,
+    addresses: Vec<SocketAddr>,
 }
 
 impl Resolver for CachingResolver {
@@ -489,22 +539,33 @@ impl Resolver for CachingResolver {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let authority = uri.authority().map_or("", |a| a.as_str());
         let mut addresses = self.empty();
+        let known = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = known.filter(|known| known.authority == authority);
+        if let Some(known) = known.as_ref().filter(|known| known.is_literal || known.at.elapsed() < RESOLVE_AGAIN_AFTER)
         {
-            let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) =
-                last.as_ref().filter(|r| r.authority == authority && r.at.elapsed() < RESOLVE_AGAIN_AFTER)
-            {
+            known.addresses.iter().for_each(|address| addresses.push(*address));
+            return Ok(addresses);
+        }
+        // Where no thread is to be had for it, ureq's resolver panics.
+        let found = catch_unwind(AssertUnwindSafe(|| self.inner.resolve(uri, config, timeout)))
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::WouldBlock, "no thread to look the host up").into()));
+        let found = match (found, known) {
+            (Ok(found), _) => found,
+            // Better an old address than none.
+            (Err(_), Some(known)) => {
                 known.addresses.iter().for_each(|address| addresses.push(*address));
                 return Ok(addresses);
             }
-        }
-        let found = self.inner.resolve(uri, config, timeout)?;
+            (Err(error), None) => return Err(error),
+        };
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let entry = Resolved {
             authority: authority.to_owned(),
+            is_literal: host.parse::<IpAddr>().is_ok(),
             at: Instant::now(),
             addresses: found.iter().copied().collect(),
         };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(entry);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(entry));
         Ok(found)
     }
 }
@@ -536,6 +597,7 @@ mod tests {
             ("7", Some(7)),
             (" 0 ", Some(0)),
             ("99999", Some(60)),
+            ("99999999999999999999999", Some(60)),
             ("Tue, 24 Nov 2026 10:00:05 GMT", Some(5)),
             ("Tue, 24 Nov 2026 09:00:00 GMT", Some(0)),
             ("abc", None),

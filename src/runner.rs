@@ -7,15 +7,19 @@ mod handle;
 mod keep;
 mod poll;
 mod readiness;
+mod register;
 mod retry;
+#[cfg(unix)]
+mod signals;
 mod slot;
 mod update;
 
 use std::{
     fmt,
     net::{SocketAddr, ToSocketAddrs},
+    panic::catch_unwind,
     process,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
 };
@@ -32,20 +36,23 @@ use crate::{
 };
 use crew::{Alarm, Crew};
 use execute::{Assigned, execute};
-use keep::{Errand, Register, keep, run_errand};
+use keep::{Errands, beat, check, keep};
 use poll::{Poller, Polling, help};
 use readiness::Readiness;
+use register::{Held, Register};
+use retry::Limit;
 use slot::{Places, SlotSource};
 use update::{Delivery, OnUndeliverable, Outbox, Report, Updater, hold_retries};
 
+use handle::Switch;
 pub use handle::{RunnerControl, RunnerHandle, StopReport};
 pub use update::UndeliverableResult;
 
 /// Undelivered results that are kept for each thread before the pools wait.
 const UNDELIVERED_PER_THREAD: usize = 2;
 
-/// Heartbeats and checks are sent by at most this many threads at once.
-const MOST_KEEPERS: usize = 8;
+/// Tasks are looked at by at most this many threads at once: it is no hurry.
+const MOST_CHECKERS: usize = 2;
 
 /// What is meant by a larger number is no number of threads; and starting so many would end the process.
 const MOST_THREADS: usize = 10_000;
@@ -177,7 +184,9 @@ impl TaskRunner {
     /// As [`TaskRunner::start`], and when the signals can't be caught.
     #[cfg(unix)]
     pub fn run_until_signal(self) -> Result<StopReport> {
-        self.start()?.run_until_signal()
+        // Caught before the first poll: a signal in between would lose the tasks that it brings.
+        let signals = signals::StopSignals::catch()?;
+        self.start()?.run_until(signals)
     }
 
     /// Everything that is wrong, in one error.
@@ -277,6 +286,7 @@ struct Build {
     over: Option<Sender<()>>,
     readiness: Arc<Readiness>,
     delivery: Arc<Delivery>,
+    told: Arc<Mutex<Limit>>,
     n_threads_in_all: usize,
     worker_id: String,
 }
@@ -285,7 +295,8 @@ impl Build {
     fn new(runner: &TaskRunner) -> Result<Self> {
         let (over_in, over) = bounded(0);
         let (reports_in, reports) = unbounded();
-        let (alarm, stop) = Alarm::new(runner.client.metrics().clone());
+        let readiness = Arc::new(Readiness::new(runner.workers.iter().map(|w| (w.task_type(), w.domain_name()))));
+        let (alarm, stop) = Alarm::new(runner.client.metrics().clone(), Arc::clone(&readiness));
         let (nudge_in, nudge) = bounded(1);
         let register = Arc::new(Register::new(runner.check_every, nudge_in));
         let shared = runner.workers.iter().any(|w| w.n_dedicated_threads().is_none());
@@ -309,8 +320,9 @@ impl Build {
             },
             reports,
             over: Some(over_in),
-            readiness: Arc::new(Readiness::new(runner.workers.iter().map(|w| (w.task_type(), w.domain_name())))),
+            readiness,
             delivery: Arc::new(delivery),
+            told: Arc::default(),
             n_threads_in_all,
             worker_id: runner.worker_id.clone().unwrap_or_else(default_worker_id),
         })
@@ -321,7 +333,7 @@ impl Build {
         let server = self.serve_metrics(&runner, &metrics)?;
         let (pollers_alive, pollers_ended) = bounded(0);
         let mut handle = RunnerHandle {
-            control: RunnerControl { commands: Vec::new(), alarm: Arc::clone(&self.alarm) },
+            control: RunnerControl { switches: Vec::new(), alarm: Arc::clone(&self.alarm) },
             grace: runner.grace,
             alarm: Arc::clone(&self.alarm),
             stop: self.stop.clone(),
@@ -338,10 +350,20 @@ impl Build {
             metrics,
             stopped: false,
         };
-        // From here on a failure drops the handle, which stops what was started.
-        self.start_updaters(&mut handle)?;
-        self.start_keepers(&runner.client, &mut handle)?;
-        self.start_workers(&runner, &pollers_alive, &mut handle)?;
+        // Polls begin when all is there: a start that fails must not have fetched anything.
+        let (gate, opened) = bounded(0);
+        let started = self
+            .start_updaters(&mut handle)
+            .and_then(|()| self.start_keepers(&runner.client, &mut handle))
+            .and_then(|()| self.start_workers(&runner, &pollers_alive, &opened, &mut handle));
+        drop(pollers_alive);
+        if let Err(error) = started {
+            // What was started ends when these have gone; nothing was fetched that would need time.
+            handle.grace = Duration::ZERO;
+            drop((self, gate));
+            return Err(error);
+        }
+        drop(gate);
         log::info!(
             "runner started server={} worker_id={} workers={} threads={}",
             runner.client.server_url(),
@@ -383,40 +405,76 @@ impl Build {
     }
 
     fn start_keepers(&self, client: &Client, handle: &mut RunnerHandle) -> Result<()> {
-        // Room for one errand of each task; what does not fit is due again at once.
-        let (errands_in, errands) = bounded(self.n_threads_in_all.max(16));
-        let (client, known) = (client.clone(), Arc::clone(&self.register));
-        let most = self.n_threads_in_all.clamp(LEAST_CREW, MOST_KEEPERS);
-        let (crew, ended) =
-            Crew::new("beat", most, Arc::clone(&self.alarm), move |crew| run_errands(&client, &known, &errands, crew));
-        handle.ended.push(ended);
-        if !crew.call() {
-            return Err(Error::new(ErrorKind::Local, "start runner", "no thread can be started"));
-        }
+        // Room for one of each task; what does not fit is due again at once.
+        let (beats, beats_due) = bounded(self.n_threads_in_all.max(16));
+        let (checks, checks_due) = bounded(self.n_threads_in_all.max(16));
+        // One that gets no answer holds up no other.
+        let most = self.n_threads_in_all.max(LEAST_CREW);
+        self.start_crew("beat", most, client, beats_due, beat, handle)?;
+        self.start_crew("check", MOST_CHECKERS, client, checks_due, check, handle)?;
         let (register, nudge, over) = (Arc::clone(&self.register), self.nudge.clone(), self.outbox.over.clone());
-        self.spawn("keep".to_owned(), None, handle, move || keep(&register, &nudge, &over, &errands_in))
+        let errands = Errands { beats, checks };
+        self.spawn("keep".to_owned(), None, handle, move || keep(&register, &nudge, &over, &errands))
     }
 
-    fn start_workers(&self, runner: &TaskRunner, alive: &Sender<()>, handle: &mut RunnerHandle) -> Result<()> {
+    /// A crew that does the same for each task it is given.
+    fn start_crew(
+        &self,
+        name: &'static str,
+        most: usize,
+        client: &Client,
+        tasks: Receiver<Arc<Held>>,
+        run: fn(&Client, &Register, &Held),
+        handle: &mut RunnerHandle,
+    ) -> Result<()> {
+        const IDLE_END: Duration = Duration::from_secs(10);
+        let (client, register) = (client.clone(), Arc::clone(&self.register));
+        let (crew, ended) = Crew::new(name, most, Arc::clone(&self.alarm), move |crew| {
+            loop {
+                match tasks.recv_timeout(IDLE_END) {
+                    Ok(held) => crew.busy(|| run(&client, &register, &held)),
+                    Err(e) if e.is_disconnected() || crew.leave() => return,
+                    Err(_) => {}
+                }
+            }
+        });
+        handle.ended.push(ended);
+        match crew.call() {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::Local, "start runner", "no thread can be started")),
+        }
+    }
+
+    fn start_workers(
+        &self,
+        runner: &TaskRunner,
+        alive: &Sender<()>,
+        gate: &Receiver<()>,
+        handle: &mut RunnerHandle,
+    ) -> Result<()> {
         let mut shared = None;
         for worker in &runner.workers {
             let (places, assigned) = match (worker.n_dedicated_threads(), &shared) {
-                (Some(n), _) => self.start_pool(&format!("work:{}", worker.task_type()), n, handle),
+                (Some(n), _) => self.start_pool(&format!("work:{}", worker.task_type()), n, handle)?,
                 (None, Some(pool)) => Clone::clone(pool),
-                (None, None) => shared.insert(self.start_pool("work", runner.n_threads, handle)).clone(),
+                (None, None) => shared.insert(self.start_pool("work", runner.n_threads, handle)?).clone(),
             };
             let own = worker.most_at_once().map(Places::new);
             let polling = self.polling(runner, worker, SlotSource { pool: places, own }, assigned);
-            // A command waits here while a poll is under way; more than a few are never needed.
-            let (commands_in, commands) = bounded(16);
-            handle.control.commands.push((worker.task_type().to_owned(), commands_in));
+            let (changed_in, changed) = bounded(1);
+            let paused = Arc::clone(&polling.paused);
+            handle.control.switches.push(Switch {
+                task_type: worker.task_type().to_owned(),
+                paused,
+                changed: changed_in,
+            });
             let (more_in, more) = bounded(1);
             for n in 1..worker.n_pollers() {
                 let (polling, more, tell) = (polling.clone(), more.clone(), more_in.clone());
                 let name = format!("poll:{}:{n}", worker.task_type());
                 self.spawn(name, Some(alive.clone()), handle, move || help(&polling, &more, &tell))?;
             }
-            let poller = Poller::new(polling, commands, more_in);
+            let poller = Poller::new(polling, changed, gate.clone(), more_in);
             self.spawn(format!("poll:{}", worker.task_type()), Some(alive.clone()), handle, move || poller.run())?;
         }
         Ok(())
@@ -440,18 +498,30 @@ impl Build {
             assigned,
             outbox: self.outbox.clone(),
             paused: Arc::default(),
+            odd: Arc::default(),
+            told: Arc::clone(&self.told),
             stop: self.stop.clone(),
         }
     }
 
     /// A fixed pool. Its threads end when the pollers that feed it have.
-    fn start_pool(&self, name: &str, n_threads: usize, handle: &mut RunnerHandle) -> (Places, Sender<Assigned>) {
+    fn start_pool(
+        &self,
+        name: &str,
+        n_threads: usize,
+        handle: &mut RunnerHandle,
+    ) -> Result<(Places, Sender<Assigned>)> {
         let (assigned_in, assigned) = bounded::<Assigned>(n_threads);
-        let pool = threadpool::Builder::new()
-            .num_threads(n_threads)
-            .thread_name(name.to_owned())
-            .thread_stack_size(STACK_BYTES)
-            .build();
+        let build = || {
+            let builder = threadpool::Builder::new().num_threads(n_threads).thread_name(name.to_owned());
+            builder.thread_stack_size(STACK_BYTES).build()
+        };
+        // It panics where the system has no thread for it (threadpool 1.8.1).
+        let pool = catch_unwind(build).map_err(|_| {
+            let message =
+                format!("no {n_threads} threads can be started for {name}: raise the limits, or ask for fewer");
+            Error::new(ErrorKind::Local, "start runner", message)
+        })?;
         let (alive, ended) = bounded(0);
         handle.ended.push(ended);
         handle.waiting.push(assigned.clone());
@@ -466,7 +536,7 @@ impl Build {
                 drop(alive);
             });
         }
-        (Places::new(n_threads), assigned_in)
+        Ok((Places::new(n_threads), assigned_in))
     }
 
     fn spawn(
@@ -490,20 +560,6 @@ impl Build {
         started.map(drop).map_err(|e| {
             Error::new(ErrorKind::Local, "start runner", format!("no thread can be started: {e}")).with_source(e)
         })
-    }
-}
-
-/// Runs errands until there can be none any more.
-fn run_errands(client: &Client, register: &Register, errands: &Receiver<Errand>, crew: &Arc<Crew>) {
-    const IDLE_END: Duration = Duration::from_secs(10);
-    loop {
-        match errands.recv_timeout(IDLE_END) {
-            Ok(errand) => {
-                crew.busy(|| run_errand(client, register, errand));
-            }
-            Err(e) if e.is_disconnected() || crew.leave() => return,
-            Err(_) => {}
-        }
     }
 }
 

@@ -29,6 +29,9 @@ use polled::PolledTask;
 /// The server keeps this many log entries of one report (3.32.1); further lines share the last one.
 const MAX_LOG_ENTRIES: usize = 10;
 
+/// All lines of a report together: far below the 20,000,000 characters that the server takes for one text (3.32.1).
+const MAX_LOG_BYTES: usize = 1 << 20;
+
 /// A handler for the tasks of one type, with its settings.
 ///
 /// ```
@@ -363,7 +366,15 @@ pub struct TaskContext {
     deadline: Option<Instant>,
     signals: Arc<Signals>,
     /// Written by the handler, possibly from threads of its own; emptied into the result.
-    logs: Mutex<Vec<TaskExecLog>>,
+    logs: Mutex<Logs>,
+}
+
+/// The lines of a task's log. What is beyond a limit is counted only.
+#[derive(Debug, Default)]
+struct Logs {
+    lines: Vec<TaskExecLog>,
+    n_bytes: usize,
+    n_left_out: u64,
 }
 
 impl TaskContext {
@@ -410,12 +421,12 @@ impl TaskContext {
 
     /// The lines that were logged so far.
     pub fn logged(&self) -> Vec<String> {
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|line| line.log.clone()).collect()
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).lines.iter().map(|line| line.log.clone()).collect()
     }
 
     pub(crate) fn new(task: PolledTask, domain: Option<String>, worker_id: String, signals: Arc<Signals>) -> Self {
         let deadline = task.time_left.map(|left| Instant::now() + left);
-        Self { task, domain, worker_id, deadline, signals, logs: Mutex::new(Vec::new()) }
+        Self { task, domain, worker_id, deadline, signals, logs: Mutex::default() }
     }
 
     /// The whole task, decoded anew on each call.
@@ -468,9 +479,15 @@ impl TaskContext {
     }
 
     /// Adds a line to the task's log; it is sent with the result. The server keeps 10 entries of a report (3.32.1), so lines
-    /// beyond the tenth are joined into the last entry.
+    /// beyond the tenth are joined into the last entry. Lines beyond 1 MiB in all are left out and counted.
     pub fn log(&self, line: impl Into<String>) {
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(TaskExecLog::now(line));
+        let line = line.into();
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.n_bytes = logs.n_bytes.saturating_add(line.len() + 1);
+        match logs.n_bytes <= MAX_LOG_BYTES {
+            true => logs.lines.push(TaskExecLog::now(line)),
+            false => logs.n_left_out += 1,
+        }
     }
 
     /// Whether the task has ended on the server meanwhile: cancelled, timed out or gone. Its result will not be sent, so a
@@ -512,7 +529,11 @@ impl TaskContext {
 
     /// The lines so far; what is beyond the server's limit shares the last entry.
     fn take_logs(&self) -> Vec<TaskExecLog> {
-        let mut logs = std::mem::take(&mut *self.logs.lock().unwrap_or_else(PoisonError::into_inner));
+        let Logs { lines: mut logs, n_left_out, .. } =
+            std::mem::take(&mut *self.logs.lock().unwrap_or_else(PoisonError::into_inner));
+        if n_left_out > 0 {
+            logs.push(TaskExecLog::now(format!("{n_left_out} lines were left out: a log may have 1 MiB")));
+        }
         let rest = logs.split_off(logs.len().min(MAX_LOG_ENTRIES));
         if let Some(last) = logs.last_mut() {
             for line in rest {

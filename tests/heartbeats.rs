@@ -193,7 +193,8 @@ fn a_result_comes_after_the_end_of_a_heartbeat_that_is_never_answered_and_is_loo
     let place = |call: Call| all.iter().position(|r| r.call == call).unwrap();
     let (beat, update, look) =
         (place(Call::Heartbeat("t0".into())), place(Call::Update("t0".into())), place(Call::Get("t0".into())));
-    assert!(all[update].at - all[beat].at > Duration::from_millis(1500), "it came before the heartbeat had ended");
+    // A heartbeat is given up after a second, or after half of what is left of the lease.
+    assert!(all[update].at - all[beat].at > Duration::from_millis(900), "it came before the heartbeat had ended");
     assert!(update < look && server.updates("t0").len() == 1);
 }
 
@@ -230,7 +231,6 @@ fn other_tasks_keep_their_heartbeats_while_one_heartbeat_is_never_answered() {
     let gate = Gate::new();
     let handle = start(&server, waiting(&gate));
     server.wait_for("heartbeats", |all| n_heartbeats(all, "t0") >= 1 && n_heartbeats(all, "t1") >= 4);
-    assert_eq!(n_heartbeats(&server.requests(), "t0"), 1, "the first is still waited for");
     gate.open();
     server.wait_for_updates("t1", 1);
     drop(server);
@@ -271,11 +271,12 @@ fn a_worker_without_heartbeats_sends_none() {
 #[test]
 fn a_task_that_has_ended_on_the_server_is_cancelled_and_its_result_is_not_sent() {
     let ended = |status: &str| Answer::json(200, &task_with("t0", json!({"status": status})));
-    for (what, answer) in [
-        ("cancelled", ended("CANCELED")),
-        ("timed out", ended("TIMED_OUT")),
-        ("completed by somebody else", ended("COMPLETED")),
-        ("gone", Answer::unknown_task("t0")),
+    for (what, answer, settled) in [
+        ("cancelled", ended("CANCELED"), (0, 0)),
+        ("timed out", ended("TIMED_OUT"), (0, 0)),
+        ("completed by somebody else", ended("COMPLETED"), (0, 0)),
+        // Its handler is told, and its result is offered all the same.
+        ("gone", Answer::unknown_task("t0"), (1, 1)),
     ] {
         let server = Server::start(move |r| matches!(r.call, Call::Get(_)).then(|| answer.clone()));
         server.add([task("t0")]);
@@ -294,7 +295,7 @@ fn a_task_that_has_ended_on_the_server_is_cancelled_and_its_result_is_not_sent()
         server.wait_for("a look", |all| all.iter().any(|r| matches!(r.call, Call::Get(_)) && r.answered.is_some()));
         let report = stop_clean(handle);
         assert!(seen.load(Ordering::Acquire), "{what}");
-        assert_eq!((report.completed, server.updates("t0").len()), (1, 0), "{what}");
+        assert_eq!((report.completed, server.updates("t0").len()), settled, "{what}");
     }
 }
 
@@ -326,13 +327,16 @@ fn a_look_that_tells_nothing_cancels_nothing() {
 }
 
 #[test]
-fn a_task_that_two_heartbeats_find_unknown_is_cancelled() {
+fn a_task_that_heartbeats_find_unknown_for_a_second_is_cancelled_and_its_result_offered() {
     let server = Server::start(|r| r.is_heartbeat().then(|| Answer::unknown_task(r.task_id())));
     server.add([short("t0")]);
     let handle = start(&server, watching(|_| false));
-    server.wait_for("two heartbeats", |all| n_heartbeats(all, "t0") >= 2);
+    let updates = server.wait_for_updates("t0", 1);
     assert_eq!(stop_clean(handle).completed, 1);
-    assert_eq!(server.updates("t0").len(), 0);
+    assert_eq!(updates[0].json()["outputData"]["cancelled"], true);
+    let all = server.requests();
+    let beats: Vec<_> = all.iter().filter(|r| r.is_heartbeat()).collect();
+    assert!(beats.len() >= 2 && beats[beats.len() - 1].at - beats[0].at >= Duration::from_secs(1));
 }
 
 #[test]

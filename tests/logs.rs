@@ -10,10 +10,10 @@ use std::{
         Arc, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use common::{Answer, Request, Server, dawdle, start, stop_clean, task, task_with};
+use common::{Answer, PATIENCE, Request, Server, dawdle, start, stop_clean, task, task_with};
 use conductor_sync::{TaskRunner, Worker};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Value, json};
@@ -83,12 +83,16 @@ fn an_outage_of_a_hundred_requests_is_worth_a_few_lines() {
     server.wait_for("a hundred requests", |all| n_refused(all) >= 100);
     down.store(false, Ordering::Release);
     server.wait_for_tasks(64);
+    let begun = Instant::now();
+    let is_told = || LINES.lines().iter().any(|(_, text)| text.contains("results are delivered again"));
+    while !is_told() {
+        assert!(begun.elapsed() < PATIENCE, "{:#?}", LINES.lines());
+        dawdle(Duration::from_millis(20));
+    }
     assert_eq!(stop_clean(handle).completed, 64);
     let warnings = warnings();
     assert!(!warnings.is_empty() && warnings.len() < 20, "{} lines: {warnings:#?}", warnings.len());
     assert!(warnings.iter().any(|line| line.contains("down for maintenance")), "{warnings:#?}");
-    let all = LINES.lines();
-    assert!(all.iter().any(|(_, text)| text.contains("results are delivered again")), "{all:#?}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, runner::readiness::Readiness};
 
 /// Tells every thread of a runner to stop, once: its receivers see the channel close.
 #[derive(Debug)]
@@ -23,15 +23,17 @@ pub(crate) struct Alarm {
     /// What a thread of ours panicked with, to be raised again where the runner is stopped.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     metrics: Metrics,
+    readiness: Arc<Readiness>,
 }
 
 impl Alarm {
-    pub(crate) fn new(metrics: Metrics) -> (Arc<Self>, Receiver<()>) {
+    pub(crate) fn new(metrics: Metrics, readiness: Arc<Readiness>) -> (Arc<Self>, Receiver<()>) {
         let (sender, receiver) = bounded(0);
-        (Arc::new(Self { stop: Mutex::new(Some(sender)), panic: Mutex::new(None), metrics }), receiver)
+        (Arc::new(Self { stop: Mutex::new(Some(sender)), panic: Mutex::new(None), metrics, readiness }), receiver)
     }
 
     pub(crate) fn stop(&self) {
+        self.readiness.stop();
         drop(self.stop.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 

@@ -13,7 +13,7 @@ use crate::{
     error::excerpt,
     metrics::Metrics,
     runner::{
-        keep::{Held, Register},
+        register::{End, Held, Register},
         slot::Slot,
         update::{Outbox, Report, small_body},
     },
@@ -50,7 +50,7 @@ pub(crate) fn execute(
         if task.held.lease_is_over(Instant::now()) {
             log::warn!("task not started: its lease ended while it waited here {}", task.held);
             task.held.metrics.late();
-            register.settle(&task.held, false);
+            register.settle(&task.held, End::Dropped);
             continue;
         }
         if too_late.get().is_some_and(|end| Instant::now() >= *end) {

@@ -7,21 +7,21 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded, select};
+use crossbeam_channel::{Receiver, Sender, select};
 
+#[cfg(unix)]
+use crate::runner::signals::StopSignals;
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     metrics::{Metrics, MetricsServer},
     runner::{
         crew::Alarm,
         execute::Assigned,
-        keep::{Register, Stage},
-        poll::Command,
         readiness::Readiness,
+        register::{Register, Stage},
         update::{Outbox, Report},
     },
     task::FAR,
@@ -66,7 +66,7 @@ impl RunnerHandle {
     /// Waits until every worker's last poll was answered by the server.
     ///
     /// # Errors
-    /// [`ErrorKind::Deadline`] when `limit` passes first, naming the workers and what their polls met; its source is the
+    /// [`ErrorKind::Deadline`](crate::ErrorKind::Deadline) when `limit` passes first, naming the workers and what their polls met; its source is the
     /// [`Error`] of a poll, if one failed.
     pub fn wait_until_polling(&self, limit: Duration) -> Result<()> {
         self.readiness.wait(limit)
@@ -128,34 +128,19 @@ impl RunnerHandle {
     /// # Panics
     /// As [`RunnerHandle::stop`].
     #[cfg(unix)]
-    pub fn run_until_signal(mut self) -> Result<StopReport> {
-        use signal_hook::{
-            consts::{SIGINT, SIGTERM},
-            iterator::Signals,
-        };
-        let mut signals = Signals::new([SIGTERM, SIGINT])
-            .map_err(|e| Error::new(ErrorKind::Local, "catch signals", e.to_string()).with_source(e))?;
-        let closer = signals.handle();
-        // Read below; written once for each signal; closes when the listener ends.
-        let (heard_in, heard) = bounded(8);
-        let listener = thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            for signal in signals.forever() {
-                // A third signal and more say nothing new.
-                let _full = heard_in.try_send(signal);
-            }
-        });
-        let listener =
-            listener.map_err(|e| Error::new(ErrorKind::Local, "catch signals", e.to_string()).with_source(e))?;
+    pub fn run_until_signal(self) -> Result<StopReport> {
+        self.run_until(StopSignals::catch()?)
+    }
+
+    #[cfg(unix)]
+    pub(super) fn run_until(mut self, signals: StopSignals) -> Result<StopReport> {
         select! {
-            recv(heard) -> signal => log::info!("stopping on signal {}", signal.unwrap_or_default()),
+            recv(signals.heard) -> signal => log::info!("stopping on signal {}", signal.unwrap_or_default()),
             // Somebody has stopped the runner, or a thread of ours has panicked.
             recv(self.stop) -> _ => {}
         }
-        let report = self.stop_all(self.grace, Some(&heard));
-        closer.close();
-        if listener.join().is_err() {
-            log::error!("the thread that listens for signals panicked");
-        }
+        let report = self.stop_all(self.grace, Some(&signals.heard));
+        drop(signals);
         if let Some(panic) = self.alarm.take_panic() {
             std::panic::resume_unwind(panic);
         }
@@ -287,9 +272,18 @@ impl fmt::Debug for RunnerHandle {
 /// ```
 #[derive(Clone)]
 pub struct RunnerControl {
-    /// Read by the pollers; closes when the last control has gone, which means nothing to them.
-    pub(super) commands: Vec<(String, Sender<Command>)>,
+    pub(super) switches: Vec<Switch>,
     pub(super) alarm: Arc<Alarm>,
+}
+
+/// What a worker is paused with.
+#[derive(Clone)]
+pub(super) struct Switch {
+    pub(super) task_type: String,
+    /// Read by the pollers.
+    pub(super) paused: Arc<AtomicBool>,
+    /// Makes the main poller look; has room for one.
+    pub(super) changed: Sender<()>,
 }
 
 impl RunnerControl {
@@ -299,7 +293,7 @@ impl RunnerControl {
     /// # Errors
     /// When there is no worker for `task_type`.
     pub fn pause(&self, task_type: &str) -> Result<()> {
-        self.command(task_type, Command::Pause)
+        self.set_paused(task_type, true)
     }
 
     /// Lets paused workers fetch tasks again.
@@ -307,7 +301,7 @@ impl RunnerControl {
     /// # Errors
     /// When there is no worker for `task_type`.
     pub fn resume(&self, task_type: &str) -> Result<()> {
-        self.command(task_type, Command::Resume)
+        self.set_paused(task_type, false)
     }
 
     /// Lets the runner fetch nothing more, and [`RunnerHandle::run_until_signal`] stop as on a signal. Returns at once.
@@ -315,12 +309,13 @@ impl RunnerControl {
         self.alarm.stop();
     }
 
-    fn command(&self, task_type: &str, command: Command) -> Result<()> {
+    fn set_paused(&self, task_type: &str, paused: bool) -> Result<()> {
         let mut found = false;
-        for (_, commands) in self.commands.iter().filter(|(name, _)| name == task_type) {
+        for switch in self.switches.iter().filter(|switch| switch.task_type == task_type) {
             found = true;
-            // A poller that has ended does as it is told already.
-            let _ended = commands.send(command);
+            switch.paused.store(paused, Ordering::Release);
+            // Full means that the poller is about to look anyway.
+            let _full = switch.changed.try_send(());
         }
         match found {
             true => Ok(()),
@@ -331,7 +326,7 @@ impl RunnerControl {
 
 impl fmt::Debug for RunnerControl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.commands.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.switches.iter().map(|switch| &switch.task_type)).finish()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -19,9 +19,9 @@ use crate::{
     metrics::TaskMetrics,
     runner::{
         execute::Assigned,
-        keep::{Held, Register},
         readiness::Readiness,
-        retry::{Backoff, Notice, Trouble},
+        register::{Held, Register},
+        retry::{Allowed, Backoff, Limit, Notice, Trouble},
         slot::{Slot, SlotSource},
         update::{Outbox, Report, small_body},
     },
@@ -48,13 +48,6 @@ const MAX_BATCH: usize = 1000;
 /// After an answer that was too large to read, batches stay smaller for this many polls: its tasks wait for their timeout.
 const POLLS_WITH_SMALL_BATCHES: u32 = 1000;
 
-/// What a running poller can be told.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Command {
-    Pause,
-    Resume,
-}
-
 /// Everything that the pollers of one worker know.
 #[derive(Clone)]
 pub(crate) struct Polling {
@@ -77,8 +70,12 @@ pub(crate) struct Polling {
     pub(crate) assigned: Sender<Assigned>,
     /// For tasks that can't be run here.
     pub(crate) outbox: Outbox,
-    /// Written by the main poller, read by its helpers.
+    /// Written by the runner's control.
     pub(crate) paused: Arc<AtomicBool>,
+    /// What came that can't be run; shared with the helpers.
+    pub(crate) odd: Arc<Mutex<Trouble>>,
+    /// How many workers may say in a while that their polls fail; shared by all of them.
+    pub(crate) told: Arc<Mutex<Limit>>,
     /// Closes when the runner stops.
     pub(crate) stop: Receiver<()>,
 }
@@ -93,8 +90,10 @@ enum Waited<T> {
 /// The main poller of a worker.
 pub(crate) struct Poller {
     pub(crate) polling: Polling,
-    /// Written by the runner's handle.
-    pub(crate) commands: Receiver<Command>,
+    /// Written by the runner's control after a change of `paused`; has room for one.
+    pub(crate) changed: Receiver<()>,
+    /// Closes once every thread of the runner is there.
+    pub(crate) gate: Receiver<()>,
     /// Read by the helpers: a full batch came, so another poll may pay. Has room for one.
     pub(crate) more: Sender<()>,
     state: State,
@@ -113,7 +112,7 @@ struct State {
 }
 
 impl Poller {
-    pub(crate) fn new(polling: Polling, commands: Receiver<Command>, more: Sender<()>) -> Self {
+    pub(crate) fn new(polling: Polling, changed: Receiver<()>, gate: Receiver<()>, more: Sender<()>) -> Self {
         let state = State {
             hold: Duration::ZERO,
             backoff: Backoff::new(PAUSE_CAP),
@@ -122,16 +121,14 @@ impl Poller {
             most: MAX_BATCH,
             n_polls_since: 0,
         };
-        Self { polling, commands, more, state }
+        Self { polling, changed, gate, more, state }
     }
 
     /// Polls until the runner stops.
     pub(crate) fn run(mut self) {
-        // Nothing is ever sent on it: it is empty until it closes.
+        // Nothing is ever sent on these: they close.
+        let _opened = self.gate.recv();
         while self.polling.stop.try_recv().is_err_and(|e| e.is_empty()) {
-            while let Ok(command) = self.commands.try_recv() {
-                self.polling.obey(command);
-            }
             let going = if self.polling.paused.load(Ordering::Acquire) {
                 self.polling.metrics.paused();
                 self.rest(None)
@@ -195,7 +192,7 @@ impl Poller {
                 self.state.hold = (hold * 2).min(self.polling.hold);
                 // A server or proxy that does not hold, or holds that are next to nothing, must not make this loop spin.
                 let left = hold.max(FIRST_HOLD).saturating_sub(begun.elapsed());
-                left < Duration::from_millis(5) || self.rest(Some(left))
+                left < Duration::from_millis(5) || self.sit_out(left)
             }
             Ok(tasks) => {
                 self.worked();
@@ -218,7 +215,7 @@ impl Poller {
             return true;
         }
         let pause = self.state.useless.pause(None, fastrand::f64());
-        self.rest(Some(pause))
+        self.sit_out(pause)
     }
 
     /// Waits for a slot; a worker with a limit of its own needs a place there first.
@@ -232,33 +229,32 @@ impl Poller {
             Some(places) => select! {
                 recv(places.free()) -> _ => Some(places.token()),
                 recv(self.polling.stop) -> _ => return Waited::Stop,
-                recv(self.commands) -> command => return self.commanded(command.ok()),
+                recv(self.changed) -> _ => return Waited::Other,
             },
             None => None,
         };
         select! {
             recv(slots.pool.free()) -> _ => Waited::Got(Slot::new(slots.pool.token(), own)),
             recv(self.polling.stop) -> _ => Waited::Stop,
-            recv(self.commands) -> command => self.commanded(command.ok()),
+            recv(self.changed) -> _ => Waited::Other,
         }
     }
 
-    /// Follows a command that came during a wait; its channel closes only with the runner.
-    fn commanded<T>(&mut self, command: Option<Command>) -> Waited<T> {
-        let Some(command) = command else {
-            return Waited::Stop;
-        };
-        self.polling.obey(command);
-        Waited::Other
-    }
-
-    /// Waits for a time, a command or the stop; false for the stop.
+    /// Waits for a time, or until it is told of a change; false for the stop.
     fn rest(&mut self, pause: Option<Duration>) -> bool {
         let timer = pause.map_or_else(crossbeam_channel::never, crossbeam_channel::after);
         select! {
             recv(timer) -> _ => true,
             recv(self.polling.stop) -> _ => false,
-            recv(self.commands) -> command => !matches!(self.commanded::<()>(command.ok()), Waited::Stop),
+            recv(self.changed) -> _ => true,
+        }
+    }
+
+    /// Waits for a time, whatever changes; false for the stop.
+    fn sit_out(&self, pause: Duration) -> bool {
+        select! {
+            recv(crossbeam_channel::after(pause)) -> _ => true,
+            recv(self.polling.stop) -> _ => false,
         }
     }
 
@@ -281,19 +277,28 @@ impl Poller {
         let error = Arc::new(error);
         let task_type = &self.polling.task_type;
         self.polling.readiness.failed(task_type, self.polling.domain.as_deref(), &error);
-        match self.state.trouble.failed(Instant::now()) {
-            Some(Notice::Began) => log::warn!("{error} task_type={task_type}"),
-            Some(Notice::GoesOn(since, n)) => {
-                log::warn!("{error} task_type={task_type} for_s={} n_failures={n}", since.as_secs());
+        let now = Instant::now();
+        let notice = self.state.trouble.failed(now);
+        let limit = || self.polling.told.lock().unwrap_or_else(PoisonError::into_inner).take(now);
+        match notice.as_ref().map(|_| limit()) {
+            None | Some(Allowed::No) => log::debug!("{error} task_type={task_type}"),
+            Some(allowed) => {
+                let tail = match notice {
+                    Some(Notice::GoesOn(since, n)) => format!(" for_s={} n_failures={n}", since.as_secs()),
+                    _ => String::new(),
+                };
+                log::warn!("{error} task_type={task_type}{tail}");
+                if allowed == Allowed::Last {
+                    log::warn!("the polls of further workers fail as well");
+                }
             }
-            _ => log::debug!("{error} task_type={task_type}"),
         }
         if error.kind() == ErrorKind::TooLarge {
             self.state.most = (self.state.most.min(self.polling.slots.pool.n_free().max(2)) / 2).max(1);
             self.state.n_polls_since = 0;
         }
         let pause = self.state.backoff.pause(error.retry_after(), fastrand::f64());
-        self.rest(Some(pause))
+        self.sit_out(pause)
     }
 }
 
@@ -324,10 +329,6 @@ pub(crate) fn help(polling: &Polling, more: &Receiver<()>, tell: &Sender<()>) {
 }
 
 impl Polling {
-    fn obey(&self, command: Command) {
-        self.paused.store(command == Command::Pause, Ordering::Release);
-    }
-
     /// One poll.
     fn fetch(&self, count: usize, hold: Duration) -> Result<Vec<Result<PolledTask, Unreadable>>> {
         let begun = Instant::now();
@@ -373,44 +374,61 @@ impl Polling {
     /// have been.
     fn dispatch(&self, tasks: Vec<Result<PolledTask, Unreadable>>, slots: Vec<Slot>) -> usize {
         let mut slots = slots.into_iter();
+        let mut odd = Vec::new();
         let mut n_fit = 0;
         let wait_until = Instant::now() + WAIT_FOR_SLOT;
         for task in tasks {
-            let task = match task {
-                Ok(task) => task,
-                Err(unreadable) => {
-                    self.refuse(&unreadable);
-                    continue;
+            match task.map_err(|unreadable| self.refuse(&unreadable)).and_then(|task| self.take_in(task)) {
+                Err(why) => odd.push(why),
+                Ok((context, held)) => {
+                    n_fit += 1;
+                    match slots.next().or_else(|| self.late_slot(wait_until)) {
+                        Some(slot) => self.assign(Assigned { context, held, handler: Arc::clone(&self.handler), slot }),
+                        None => self.outbox.give_back(Report::give_back(&context, held)),
+                    }
                 }
-            };
-            let (stopping, nudge) = (Arc::clone(&self.stopping), Some(self.register.nudge()));
-            let signals = Arc::new(Signals { stopping, nudge, ..Signals::default() });
-            let held = Arc::new(Held::new(
-                &self.task_type,
-                &task,
-                self.heartbeats,
-                self.metrics.clone(),
-                Arc::clone(&signals),
-            ));
-            if !self.register.admit(Arc::clone(&held)) {
-                log::warn!("task was handed out again while it is held here, so it is not run twice {held}");
-                continue;
-            }
-            let ours = task.type_names.iter().flatten().any(|name| **name == *self.task_type)
-                || task.type_names.iter().all(Option::is_none);
-            let context = TaskContext::new(task, self.domain.clone(), self.worker_id.clone(), signals);
-            if !ours {
-                log::warn!("the server handed out a task of another type, which is given back {held}");
-                self.outbox.give_back(Report::give_back(&context, held));
-                continue;
-            }
-            n_fit += 1;
-            match slots.next().or_else(|| self.late_slot(wait_until)) {
-                Some(slot) => self.assign(Assigned { context, held, handler: Arc::clone(&self.handler), slot }),
-                None => self.outbox.give_back(Report::give_back(&context, held)),
             }
         }
+        self.tell_odd(&odd);
         n_fit
+    }
+
+    /// Takes a task into the register, unless it is not to be run here; then says why.
+    fn take_in(&self, task: PolledTask) -> Result<(TaskContext, Arc<Held>), String> {
+        let (stopping, nudge) = (Arc::clone(&self.stopping), Some(self.register.nudge()));
+        let signals = Arc::new(Signals { stopping, nudge, ..Signals::default() });
+        let metrics = self.metrics.clone();
+        let held = Arc::new(Held::new(&self.task_type, &task, self.heartbeats, metrics, Arc::clone(&signals)));
+        if !self.register.admit(Arc::clone(&held)) {
+            return Err(format!("it was handed out again while it is held here, so it is not run twice {held}"));
+        }
+        let ours = task.type_names.iter().flatten().any(|name| **name == *self.task_type)
+            || task.type_names.iter().all(Option::is_none);
+        let context = TaskContext::new(task, self.domain.clone(), self.worker_id.clone(), signals);
+        if !ours {
+            let why = format!("it is of another type, and is given back {held}");
+            self.outbox.give_back(Report::give_back(&context, held));
+            return Err(why);
+        }
+        Ok((context, held))
+    }
+
+    /// Tells of tasks that are not run, the first of them in full; not of each, since a server that sends one may send many.
+    fn tell_odd(&self, odd: &[String]) {
+        let now = Instant::now();
+        let mut trouble = self.odd.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(first) = odd.first() else {
+            trouble.worked(now);
+            return;
+        };
+        let task_type = &self.task_type;
+        match trouble.failed(now) {
+            Some(Notice::Began) => log::error!("poll {task_type}: {} tasks are not run; the first: {first}", odd.len()),
+            Some(Notice::GoesOn(since, n_polls)) => {
+                log::error!("poll {task_type}: tasks are not run for_s={} n_polls={n_polls}: {first}", since.as_secs());
+            }
+            _ => odd.iter().for_each(|why| log::debug!("poll {task_type}: a task is not run: {why}")),
+        }
     }
 
     /// A slot for a task that came without one, where there is one until `end`.
@@ -437,22 +455,23 @@ impl Polling {
         }
     }
 
-    /// Fails a task that can't be read, so that its workflow does not hang; its neighbours are not affected.
-    fn refuse(&self, unreadable: &Unreadable) {
+    /// Fails a task that can't be read, so that its workflow does not hang; its neighbours are not affected. Gives the words
+    /// for it.
+    fn refuse(&self, unreadable: &Unreadable) -> String {
         let reason = &unreadable.reason;
         let Some((workflow_id, task_id)) = &unreadable.ids else {
-            log::error!("poll {}: a task can't be read and has no ids to report it by: {reason}", self.task_type);
-            return;
+            return format!("it can't be read and has no ids to report it by: {reason}");
         };
-        log::error!("poll {}: a task can't be read and is failed: {reason} task_id={task_id}", self.task_type);
         let status = TaskResultStatus::FailedWithTerminalError;
         let text = shorten(&format!("the worker can't read the task: {reason}"));
         let body = small_body(&TaskResult::new(workflow_id, task_id, status).reason(text).worker_id(&self.worker_id));
         let held = Arc::new(Held::unreadable(&self.task_type, workflow_id, task_id, self.metrics.clone()));
         held.set_reporting(false);
+        let why = format!("it can't be read and is failed: {reason} {held}");
         if self.register.admit(Arc::clone(&held)) {
             self.outbox.give_back(Report::new(held, body, false));
         }
+        why
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,6 +19,8 @@ use crate::{
 pub(crate) struct Readiness {
     workers: Mutex<BTreeMap<String, Polls>>,
     changed: Condvar,
+    /// Set before `changed` is told.
+    stopped: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -28,7 +33,7 @@ enum Polls {
 impl Readiness {
     pub(crate) fn new<'a>(workers: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Self {
         let workers = workers.map(|(task_type, domain)| (name(task_type, domain), Polls::NotYet)).collect();
-        Self { workers: Mutex::new(workers), changed: Condvar::new() }
+        Self { workers: Mutex::new(workers), changed: Condvar::new(), stopped: AtomicBool::new(false) }
     }
 
     fn workers(&self) -> MutexGuard<'_, BTreeMap<String, Polls>> {
@@ -55,8 +60,19 @@ impl Readiness {
         }
     }
 
+    /// The runner has stopped, so nothing will poll any more.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        // Whoever waits has seen the flag, or is told.
+        drop(self.workers());
+        self.changed.notify_all();
+    }
+
     /// What keeps the runner from being ready; empty when nothing does.
     pub(crate) fn problems(&self) -> Vec<String> {
+        if self.stopped.load(Ordering::Acquire) {
+            return vec!["the runner has stopped".to_owned()];
+        }
         let tell = |(name, polls): (&String, &Polls)| match polls {
             Polls::Work => None,
             Polls::NotYet => Some(format!("{name}: no poll has been answered yet")),
@@ -69,9 +85,9 @@ impl Readiness {
     pub(crate) fn wait(&self, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit.min(FAR);
         let mut workers = self.workers();
-        while workers.values().any(|polls| !matches!(polls, Polls::Work)) {
+        while self.stopped.load(Ordering::Acquire) || workers.values().any(|polls| !matches!(polls, Polls::Work)) {
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || self.stopped.load(Ordering::Acquire) {
                 let cause = workers.values().find_map(|polls| match polls {
                     Polls::Fail(error) => Some(Arc::clone(error)),
                     _ => None,

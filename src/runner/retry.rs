@@ -92,7 +92,38 @@ pub(crate) struct Trouble {
 struct Since {
     began: Instant,
     said: Instant,
+    failed: Instant,
     n_failures: u64,
+}
+
+/// How many lines of a kind may be logged in a while, whoever has reason to.
+#[derive(Debug, Default)]
+pub(crate) struct Limit {
+    window: Option<(Instant, u32)>,
+}
+
+/// Whether a line may be logged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Allowed {
+    Yes,
+    /// It is the last for a while.
+    Last,
+    No,
+}
+
+impl Limit {
+    const WINDOW: Duration = Duration::from_secs(30);
+    const MOST: u32 = 5;
+
+    pub(crate) fn take(&mut self, now: Instant) -> Allowed {
+        let (since, n) = self.window.filter(|(since, _)| now.duration_since(*since) < Self::WINDOW).unwrap_or((now, 0));
+        self.window = Some((since, n.saturating_add(1)));
+        match n + 1 {
+            n if n < Self::MOST => Allowed::Yes,
+            Self::MOST => Allowed::Last,
+            _ => Allowed::No,
+        }
+    }
 }
 
 /// What is worth saying.
@@ -108,13 +139,15 @@ pub(crate) enum Notice {
 
 impl Trouble {
     const SUMMARY_EVERY: Duration = Duration::from_secs(30);
+    const CALM: Duration = Duration::from_secs(5);
 
     pub(crate) fn failed(&mut self, now: Instant) -> Option<Notice> {
         let Some(since) = &mut self.since else {
-            self.since = Some(Since { began: now, said: now, n_failures: 1 });
+            self.since = Some(Since { began: now, said: now, failed: now, n_failures: 1 });
             return Some(Notice::Began);
         };
         since.n_failures += 1;
+        since.failed = now;
         if now.duration_since(since.said) < Self::SUMMARY_EVERY {
             return None;
         }
@@ -122,13 +155,15 @@ impl Trouble {
         Some(Notice::GoesOn(now.duration_since(since.began), since.n_failures))
     }
 
+    /// It is over only once it has worked for a while: what fails now and then is one trouble, not many.
     pub(crate) fn worked(&mut self, now: Instant) -> Option<Notice> {
-        let since = self.since.take()?;
-        Some(Notice::Over(now.duration_since(since.began), since.n_failures))
-    }
-
-    pub(crate) fn is_on(&self) -> bool {
-        self.since.is_some()
+        let since = self.since.as_ref()?;
+        if now.duration_since(since.failed) < Self::CALM {
+            return None;
+        }
+        let over = Notice::Over(since.failed.duration_since(since.began), since.n_failures);
+        self.since = None;
+        Some(over)
     }
 }
 
@@ -184,7 +219,29 @@ mod tests {
         let mut trouble = Trouble::default();
         let lines = (0..6000).filter(|n| trouble.failed(start + Duration::from_millis(n * 100)).is_some()).count();
         assert_eq!(lines, 20);
-        assert!(matches!(trouble.worked(start + Duration::from_secs(600)), Some(Notice::Over(_, 6000))));
+        assert_eq!(trouble.worked(start + Duration::from_secs(601)), None, "it may fail again at once");
+        assert!(matches!(trouble.worked(start + Duration::from_secs(606)), Some(Notice::Over(_, 6000))));
         assert_eq!(trouble.worked(start), None);
+    }
+
+    #[test]
+    fn what_fails_now_and_then_is_one_trouble() {
+        let start = Instant::now();
+        let mut trouble = Trouble::default();
+        let lines = (0..1000).filter(|n| {
+            let now = start + Duration::from_millis(n * 20);
+            trouble.worked(now).is_some() | (n % 2 == 0 && trouble.failed(now).is_some())
+        });
+        assert_eq!(lines.count(), 1);
+    }
+
+    #[test]
+    fn no_more_lines_than_allowed_in_a_while() {
+        let start = Instant::now();
+        let mut limit = Limit::default();
+        let taken: Vec<_> = (0..500).map(|_| limit.take(start)).collect();
+        assert_eq!(taken.iter().filter(|t| **t == Allowed::Yes).count(), 4);
+        assert_eq!(taken.iter().filter(|t| **t == Allowed::Last).count(), 1);
+        assert_eq!(limit.take(start + Limit::WINDOW), Allowed::Yes);
     }
 }

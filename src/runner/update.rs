@@ -20,8 +20,8 @@ use crate::{
     runner::{
         crew::Crew,
         execute::discard,
-        keep::{Held, Register},
-        retry::{Backoff, Notice, RetryQueue, Trouble},
+        register::{End, GONE_AGAIN_AFTER, Held, Register},
+        retry::{Allowed, Backoff, Limit, Notice, RetryQueue, Trouble},
         slot::{Places, Token},
     },
     task::{TaskResult, TaskResultStatus},
@@ -34,9 +34,6 @@ const PAUSE_CAP: Duration = Duration::from_secs(30);
 /// While the runner stops, no pause is longer: each report shall have another try within the grace.
 const STOPPING_CAP: Duration = Duration::from_millis(500);
 
-/// A second "no such task" counts only after this: the first may be a server that is just starting.
-const GONE_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
 /// A report that failed is tried at once when others get through again, but no more often than this: it may be the report.
 const MOST_HURRIES: u32 = 3;
 
@@ -45,6 +42,9 @@ const MOST_LOOKS: u32 = 5;
 
 /// This many refusals, while as many other reports got through, show that it is the report and not the server.
 const SUSPECT_AFTER: u64 = 8;
+
+/// Percent of the other tries that must have got through for that; a server that fails now and then is no reason.
+const OTHERS_GET_THROUGH: u64 = 90;
 
 /// Without other traffic to compare with, the refusals must also have gone on for this long.
 const SUSPECT_ALONE_AFTER: Duration = Duration::from_secs(300);
@@ -77,7 +77,9 @@ pub(crate) fn verdict(outcome: &Result<()>) -> Verdict {
     match (error.kind(), error.status()) {
         (ErrorKind::NotFound, _) if is_gone(error) => Verdict::Gone,
         (_, Some(413)) => Verdict::Refused,
-        (ErrorKind::Rejected, Some(400)) if said.is_none_or(|m| m.starts_with("Validation failed")) => Verdict::Refused,
+        (ErrorKind::Rejected, Some(400)) if said.is_some_and(|m| m.starts_with("Validation failed")) => {
+            Verdict::Refused
+        }
         (ErrorKind::Rejected, Some(408 | 425)) => Verdict::Retry,
         (ErrorKind::Rejected, _) => Verdict::Suspect,
         (ErrorKind::Server, Some(500)) if said.is_some_and(|m| m.starts_with("JSON parse error")) => Verdict::Refused,
@@ -86,7 +88,7 @@ pub(crate) fn verdict(outcome: &Result<()>) -> Verdict {
     }
 }
 
-fn is_gone(error: &Error) -> bool {
+pub(crate) fn is_gone(error: &Error) -> bool {
     error.is_not_found() && error.server_message().is_some_and(|message| message.starts_with("No such "))
 }
 
@@ -130,7 +132,8 @@ enum Kind {
 struct Refusals {
     n: u64,
     since: Instant,
-    /// How many reports had got through before.
+    /// How many reports had been tried and had got through before.
+    tries_before: u64,
     settled_before: u64,
 }
 
@@ -207,10 +210,20 @@ pub(crate) struct Delivery {
     pub(crate) register: Arc<Register>,
     pub(crate) on_undeliverable: Option<OnUndeliverable>,
     pub(crate) stopping: Arc<AtomicBool>,
-    /// How many reports were acknowledged, to tell a refused report from a server that refuses all.
+    /// How many times a report was sent, and how many were acknowledged: tells a report that is refused from a server that
+    /// refuses many.
+    n_tries: AtomicU64,
     n_settled: AtomicU64,
+    /// How many reports are on their way.
+    n_undelivered: AtomicU64,
+    /// Whether the last answer was no acknowledgement.
+    is_failing: AtomicBool,
+    /// Whether there is a trouble to look at.
+    in_trouble: AtomicBool,
     /// Never held over a request.
     trouble: Mutex<Trouble>,
+    /// Lines about results that were acknowledged and do not show.
+    unshown: Mutex<Limit>,
 }
 
 impl Delivery {
@@ -220,12 +233,24 @@ impl Delivery {
         on_undeliverable: Option<OnUndeliverable>,
         stopping: Arc<AtomicBool>,
     ) -> Self {
-        Self { client, register, on_undeliverable, stopping, n_settled: AtomicU64::new(0), trouble: Mutex::default() }
+        Self {
+            client,
+            register,
+            on_undeliverable,
+            stopping,
+            n_tries: AtomicU64::new(0),
+            n_settled: AtomicU64::new(0),
+            n_undelivered: AtomicU64::new(0),
+            is_failing: AtomicBool::new(false),
+            in_trouble: AtomicBool::new(false),
+            trouble: Mutex::default(),
+            unshown: Mutex::default(),
+        }
     }
 
     /// Whether reports get through.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_on()
+        self.is_failing.load(Ordering::Acquire)
     }
 
     /// One try; returns the report with a pause where another is needed.
@@ -234,15 +259,18 @@ impl Delivery {
         if report.first_try.is_none() {
             report.first_try = Some(now);
             report.held.metrics.undelivered_changed(1);
+            self.n_undelivered.fetch_add(1, Ordering::Relaxed);
         }
         if !report.held.is_wanted() {
-            return self.settle(report);
+            return self.drop_report(report, End::Dropped);
         }
         if report.ambiguous && matches!(report.kind, Kind::InProgress | Kind::GiveBack) {
             match self.is_still_ours(&report) {
                 Ok(true) => {}
                 Ok(false) => return self.settle(report),
                 Err(error) if is_gone(&error) => return self.not_taken(report, Verdict::Gone, &error),
+                // An id that no call can look up.
+                Err(error) if error.kind() == ErrorKind::Invalid => {}
                 Err(error) => return self.again(report, &error),
             }
         }
@@ -256,8 +284,11 @@ impl Delivery {
                         Ok(false) => {}
                         Ok(true) => {
                             report.held.end_report();
-                            let pause = report.backoff.pause(None, fastrand::f64());
-                            return Some((report, pause));
+                            // The server works, so that what was waited before counts no more.
+                            if report.n_looks == 1 {
+                                report.backoff.reset();
+                            }
+                            return Some(self.after_a_pause(report, None));
                         }
                         Err(error) => {
                             report.held.end_report();
@@ -276,7 +307,7 @@ impl Delivery {
                 let error = outcome.err().unwrap_or_else(|| Error::new(ErrorKind::Server, "update task", "refused"));
                 report.held.end_report();
                 report.held.metrics.update_failed(begun.elapsed(), error.kind().as_str());
-                report.ambiguous |= error.is_ambiguous();
+                report.ambiguous |= error.may_have_been_done();
                 self.not_taken(report, other, &error)
             }
         }
@@ -284,10 +315,15 @@ impl Delivery {
 
     fn post(&self, report: &Report) -> Result<()> {
         let about = ("update task", report.held.task_id.as_str());
-        let request = Request::new(Method::Post, "/tasks", &[], about)?.json_bytes(report.body.clone());
+        let request = Request::new(Method::Post, "/tasks", &[], about)?.json_bytes(report.body.clone()).small_answer();
+        self.n_tries.fetch_add(1, Ordering::Relaxed);
         let answer = self.client.http().send(&request)?;
+        let id = &report.held.task_id;
+        if answer.body == id.as_bytes() {
+            return Ok(());
+        }
         let text = answer.text()?;
-        if text.is_empty() || text == report.held.task_id {
+        if text.is_empty() || text == *id {
             return Ok(());
         }
         let message =
@@ -306,7 +342,11 @@ impl Delivery {
     fn was_undone(&self, report: &mut Report) -> Result<bool> {
         report.n_looks += 1;
         if report.n_looks > MOST_LOOKS {
-            log::warn!("a result was acknowledged, and its task still runs {}", report.held);
+            let mut lines = self.unshown.lock().unwrap_or_else(PoisonError::into_inner);
+            match lines.take(Instant::now()) {
+                Allowed::No => {}
+                _ => log::warn!("a result was acknowledged, and its task still runs {}", report.held),
+            }
             return Ok(false);
         }
         match self.client.tasks().get(&report.held.task_id) {
@@ -334,19 +374,25 @@ impl Delivery {
         }
     }
 
-    /// Whether enough refusals have come that it must be the report.
+    /// Whether enough refusals have come that it must be the report: nearly all others got through meanwhile, or there was no
+    /// other for long while the server answered all else.
     fn is_poison(&self, report: &mut Report) -> bool {
-        let settled = self.n_settled.load(Ordering::Relaxed);
-        let fresh = || Refusals { n: 0, since: Instant::now(), settled_before: settled };
+        let (n_tries, n_settled) = (self.n_tries.load(Ordering::Relaxed), self.n_settled.load(Ordering::Relaxed));
+        let fresh = || Refusals { n: 0, since: Instant::now(), tries_before: n_tries - 1, settled_before: n_settled };
         let refusals = report.refusals.get_or_insert_with(fresh);
         refusals.n += 1;
         if refusals.n < SUSPECT_AFTER {
             return false;
         }
-        let others_got_through = settled - refusals.settled_before >= SUSPECT_AFTER;
-        others_got_through
-            || (refusals.since.elapsed() >= SUSPECT_ALONE_AFTER
-                && self.client.tasks().get(&report.held.task_id).is_ok())
+        let n_others_settled = n_settled - refusals.settled_before;
+        let n_others_tried = (n_tries - refusals.tries_before).saturating_sub(refusals.n);
+        if n_others_settled >= SUSPECT_AFTER && n_others_settled * 100 >= n_others_tried * OTHERS_GET_THROUGH {
+            return true;
+        }
+        let is_alone = n_others_tried == 0 && self.n_undelivered.load(Ordering::Relaxed) == 1;
+        is_alone
+            && refusals.since.elapsed() >= SUSPECT_ALONE_AFTER
+            && self.client.tasks().get(&report.held.task_id).is_ok()
     }
 
     /// Sets a refused report aside and fails the task in its place, so that the workflow does not hang.
@@ -386,8 +432,13 @@ impl Delivery {
     }
 
     fn again(&self, mut report: Report, error: &Error) -> Option<(Report, Duration)> {
-        report.ambiguous |= error.is_ambiguous();
-        let notice = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).failed(Instant::now());
+        report.ambiguous |= error.may_have_been_done();
+        self.is_failing.store(true, Ordering::Release);
+        let notice = {
+            let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            self.in_trouble.store(true, Ordering::Release);
+            trouble.failed(Instant::now())
+        };
         match notice {
             Some(Notice::Began) => log::warn!("results can't be delivered and are kept: {error}"),
             Some(Notice::GoesOn(since, n)) => {
@@ -395,30 +446,50 @@ impl Delivery {
             }
             _ => log::debug!("{error}"),
         }
-        let pause = report.backoff.pause(error.retry_after(), fastrand::f64());
-        report.asked_to_wait = error.retry_after().is_some();
-        let stopping = self.stopping.load(Ordering::Acquire);
-        Some((report, if stopping { pause.min(STOPPING_CAP) } else { pause }))
+        Some(self.after_a_pause(report, error.retry_after()))
     }
 
-    /// Lets the task go.
+    fn after_a_pause(&self, mut report: Report, asked: Option<Duration>) -> (Report, Duration) {
+        let pause = report.backoff.pause(asked, fastrand::f64());
+        report.asked_to_wait = asked.is_some();
+        let stopping = self.stopping.load(Ordering::Acquire);
+        (report, if stopping { pause.min(STOPPING_CAP) } else { pause })
+    }
+
+    /// Lets the task go, its report settled.
     fn settle(&self, report: Report) -> Option<(Report, Duration)> {
-        report.held.metrics.undelivered_changed(-1);
         let given_back = report.kind == Kind::GiveBack;
         if given_back {
             report.held.metrics.given_back();
         }
-        self.register.settle(&report.held, given_back);
+        self.drop_report(report, if given_back { End::GivenBack } else { End::Reported })
+    }
+
+    fn drop_report(&self, report: Report, end: End) -> Option<(Report, Duration)> {
+        report.held.metrics.undelivered_changed(-1);
+        if self.n_undelivered.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.is_failing.store(false, Ordering::Release);
+        }
+        self.register.settle(&report.held, end);
         None
     }
 
     /// Notes that the server takes reports; says whether it did not before.
     fn works(&self) -> bool {
-        let notice = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).worked(Instant::now());
-        if let Some(Notice::Over(after, n)) = &notice {
-            log::info!("results are delivered again after_s={} n_failures={n}", after.as_secs());
+        let was_failing = self.is_failing.swap(false, Ordering::AcqRel);
+        self.tell_the_end_of_a_trouble();
+        was_failing
+    }
+
+    /// Logs that a trouble is over once nothing has failed for a while.
+    fn tell_the_end_of_a_trouble(&self) {
+        if !self.is_stuck() && self.in_trouble.load(Ordering::Acquire) {
+            let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Notice::Over(after, n)) = trouble.worked(Instant::now()) {
+                self.in_trouble.store(false, Ordering::Release);
+                log::info!("results are delivered again after_s={} n_failures={n}", after.as_secs());
+            }
         }
-        notice.is_some()
     }
 }
 
@@ -475,8 +546,13 @@ impl Updater {
         loop {
             let report = match self.reports.recv_timeout(IDLE_END) {
                 Ok(report) => report,
-                Err(e) if e.is_disconnected() || crew.leave() => return,
-                Err(_) => continue,
+                Err(e) => {
+                    self.delivery.tell_the_end_of_a_trouble();
+                    if e.is_disconnected() || crew.leave() {
+                        return;
+                    }
+                    continue;
+                }
             };
             let settled_before = self.delivery.n_settled.load(Ordering::Relaxed);
             match crew.busy(|| self.delivery.offer(report)) {
@@ -544,7 +620,7 @@ mod tests {
             (K::WrongAddress, 404, None, Verdict::Retry),
             (K::WrongAddress, 302, None, Verdict::Retry),
             (K::Rejected, 400, Some("Validation failed, check below errors for detail."), Verdict::Refused),
-            (K::Rejected, 400, None, Verdict::Refused),
+            (K::Rejected, 400, None, Verdict::Suspect),
             (K::Rejected, 400, Some("odd"), Verdict::Suspect),
             (K::Rejected, 413, None, Verdict::Refused),
             (K::Server, 500, Some("JSON parse error: x"), Verdict::Refused),

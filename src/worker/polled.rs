@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::{error::Result, json::RawJson, task::FAR};
+use crate::{
+    error::Result,
+    json::{Field, RawJson},
+    task::FAR,
+};
 
 /// A task as it was handed out: its text, and the few fields that every step needs.
 #[derive(Debug)]
@@ -33,21 +37,39 @@ struct Envelope {
     workflow_instance_id: Option<String>,
     task_type: Option<String>,
     task_def_name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     retry_count: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
     poll_count: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
     response_timeout_seconds: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
     start_time: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
     update_time: Option<i64>,
     input_data: Option<Box<RawValue>>,
     output_data: Option<Box<RawValue>>,
     external_input_payload_storage_path: Option<String>,
+    #[serde(default, deserialize_with = "if_it_fits")]
     task_definition: Option<Limits>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct Limits {
+    #[serde(default, deserialize_with = "lenient")]
     timeout_seconds: Option<i64>,
+}
+
+/// A number, also as `3.0` or as text.
+fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    i64::read(deserializer)
+}
+
+/// What a task can do without is not worth failing it for.
+fn if_it_fits<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let text = Option::<&RawValue>::deserialize(deserializer)?;
+    Ok(text.and_then(|text| serde_json::from_str(text.get()).ok()))
 }
 
 /// Enough of a task to report that the rest can't be read.

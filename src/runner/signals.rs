@@ -1,0 +1,70 @@
+//! SIGTERM and SIGINT as a channel, from before the first poll until the last result.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    thread::{self, JoinHandle},
+};
+
+use crossbeam_channel::{Receiver, bounded};
+use signal_hook::{
+    SigId,
+    consts::{SIGINT, SIGTERM},
+    flag,
+    iterator::{Handle, Signals},
+    low_level,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Once caught, signals do nothing for ever; these give them their usual effect back while nobody listens.
+static DEFAULT_ACTIONS: Mutex<Vec<SigId>> = Mutex::new(Vec::new());
+
+/// The signals that stop a program, caught while this lives.
+pub(super) struct StopSignals {
+    /// Written once for each signal; closes when the listener ends.
+    pub(super) heard: Receiver<i32>,
+    closer: Handle,
+    listener: Option<JoinHandle<()>>,
+}
+
+impl StopSignals {
+    /// # Errors
+    /// When the system does not let them be caught, or no thread can be started.
+    pub(super) fn catch() -> Result<Self> {
+        let failed = |e: io::Error| Error::new(ErrorKind::Local, "catch signals", e.to_string()).with_source(e);
+        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
+        DEFAULT_ACTIONS.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(|id| {
+            low_level::unregister(id);
+        });
+        let closer = signals.handle();
+        let (heard_in, heard) = bounded(8);
+        let listener = thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for signal in signals.forever() {
+                // An eighth signal and more say nothing new.
+                let _full = heard_in.try_send(signal);
+            }
+        });
+        let listener = Some(listener.map_err(failed)?);
+        Ok(Self { heard, closer, listener })
+    }
+}
+
+impl Drop for StopSignals {
+    /// From here on a signal ends the program again.
+    fn drop(&mut self) {
+        let always = Arc::new(AtomicBool::new(true));
+        let mut actions = DEFAULT_ACTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+        for signal in [SIGTERM, SIGINT] {
+            match flag::register_conditional_default(signal, Arc::clone(&always)) {
+                Ok(id) => actions.push(id),
+                Err(e) => log::warn!("signal {signal} has no effect any more: {e}"),
+            }
+        }
+        drop(actions);
+        self.closer.close();
+        if self.listener.take().is_some_and(|listener| listener.join().is_err()) {
+            log::error!("the thread that listens for signals panicked");
+        }
+    }
+}
