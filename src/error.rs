@@ -1,7 +1,7 @@
 //! [`Error`]: what was attempted, on what, what the server said, and what to do. Callers branch on predicates and on
 //! [`ErrorKind`], never on text.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{any::Any, error::Error as StdError, fmt, time::Duration};
 
 /// The result of a call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -30,6 +30,8 @@ struct Inner {
     retryable_by_server: bool,
     retry_after: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// What was seen of the object before; the room that puts it in has a typed accessor for it.
+    seen: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// The kinds of [`Error`].
@@ -99,6 +101,7 @@ impl Error {
             retryable_by_server: false,
             retry_after: None,
             source: None,
+            seen: None,
         }))
     }
 
@@ -137,6 +140,21 @@ impl Error {
     pub(crate) fn into_not_found(mut self) -> Self {
         self.0.kind = ErrorKind::NotFound;
         self
+    }
+
+    /// The same failure, known to mean that the thing is in a state that forbids the operation.
+    pub(crate) fn into_conflict(mut self) -> Self {
+        self.0.kind = ErrorKind::Conflict;
+        self
+    }
+
+    pub(crate) fn with_seen(mut self, seen: impl Any + Send + Sync) -> Self {
+        self.0.seen = Some(Box::new(seen));
+        self
+    }
+
+    pub(crate) fn seen<T: Any>(&self) -> Option<&T> {
+        self.0.seen.as_deref()?.downcast_ref()
     }
 
     pub(crate) fn with_retry_after(mut self, pause: Option<Duration>) -> Self {

@@ -95,6 +95,8 @@ pub(crate) struct Request<'a> {
     /// Less than the client's own limit, where that is too long.
     limit: Option<Duration>,
     small_answer: bool,
+    /// The route says no in plain text: a 404 without JSON is then about the thing, not about the address.
+    plain_refusals: bool,
 }
 
 impl<'a> Request<'a> {
@@ -121,13 +123,13 @@ impl<'a> Request<'a> {
             rest = after;
         }
         path.push_str(rest);
-        Ok(Self { method, route, path, about, body: None, limit: None, small_answer: false })
+        Ok(Self { method, route, path, about, body: None, limit: None, small_answer: false, plain_refusals: false })
     }
 
     /// Adds a query parameter.
     pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
         self.path.push(if self.path.contains('?') { '&' } else { '?' });
-        self.path.push_str(name);
+        self.path.extend(utf8_percent_encode(name, ENCODED));
         self.path.push('=');
         self.path.extend(utf8_percent_encode(value, ENCODED));
         self
@@ -163,6 +165,12 @@ impl<'a> Request<'a> {
     /// Reads no more than an id and the like.
     pub(crate) fn small_answer(mut self) -> Self {
         self.small_answer = true;
+        self
+    }
+
+    /// Takes refusals in plain text for words of the API.
+    pub(crate) fn plain_refusals(mut self) -> Self {
+        self.plain_refusals = true;
         self
     }
 
@@ -346,7 +354,10 @@ impl Http {
         let agent = &self.agent;
         let sent = match (request.method, &request.body) {
             (Method::Get, _) => limited(agent.get(url), limit).call(),
-            (Method::Delete, _) => limited(agent.delete(url), limit).call(),
+            (Method::Delete, Some((kind, body))) => {
+                limited(agent.delete(url).force_send_body(), limit).header(header::CONTENT_TYPE, *kind).send(&body[..])
+            }
+            (Method::Delete, None) => limited(agent.delete(url), limit).call(),
             (Method::Post, Some((kind, body))) => {
                 limited(agent.post(url), limit).header(header::CONTENT_TYPE, *kind).send(&body[..])
             }
@@ -419,9 +430,10 @@ impl Http {
         let said = serde_json::from_slice::<Envelope>(body).ok();
         let text = said.as_ref().map_or_else(|| excerpt(&String::from_utf8_lossy(body)), Envelope::text);
         let is_route = text.starts_with("No static resource ");
+        let is_plain = said.is_none() && request.plain_refusals && !text.is_empty() && !is_page(body);
         let kind = match status {
             300..=399 => ErrorKind::WrongAddress,
-            404 | 405 if said.is_none() || is_route => ErrorKind::WrongAddress,
+            404 | 405 if said.is_none() && !is_plain || is_route => ErrorKind::WrongAddress,
             404 => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
             401 | 403 => ErrorKind::Unauthorized,
@@ -443,7 +455,7 @@ impl Http {
         let retryable = said.as_ref().is_some_and(|envelope| envelope.retryable);
         Error::new(kind, operation(request.about), message)
             .with_status(status)
-            .with_server_message(said.map(|envelope| envelope.text()), retryable)
+            .with_server_message(said.map(|envelope| envelope.text()).or(is_plain.then_some(text)), retryable)
     }
 }
 

@@ -98,6 +98,7 @@ mod json;
 mod metadata;
 mod metrics;
 mod runner;
+mod search;
 mod task;
 mod worker;
 mod workflow;
@@ -112,9 +113,11 @@ pub use metadata::{
 };
 pub use metrics::{Health, MetricSet, Metrics, MetricsServer};
 pub use runner::{RunnerControl, RunnerHandle, StopReport, TaskRunner, UndeliverableResult};
+pub use search::{Hits, Pages, Search, SearchField, SearchQuery, SearchRequest, SearchResult};
 pub use task::{
-    PollData, PollRequest, ReferenceUpdate, RuntimeMetadata, Task, TaskClient, TaskExecLog, TaskResult,
-    TaskResultStatus, TaskStatus,
+    ExternalStorageLocation, PayloadOperation, PayloadType, PollData, PollRequest, QueueShard, ReferenceUpdate,
+    ReturnStrategy, RuntimeMetadata, SignalRequest, SignalResponse, Task, TaskClient, TaskExecLog, TaskResult,
+    TaskResultStatus, TaskRun, TaskStatus, TaskSummary, WorkflowRun,
 };
 pub use worker::{TaskContext, TaskError, Worker};
 pub use workflow::{StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, WorkflowStatus};

@@ -1,5 +1,9 @@
 //! Tasks: one execution of a task as the server sees it, the result a worker reports, and the calls under `/tasks`.
 
+mod lookup;
+mod queue;
+mod signal;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -16,6 +20,11 @@ use crate::{
     metadata::{TaskDef, WorkflowTask, whole_seconds},
     workflow::Workflow,
 };
+
+pub use lookup::{ExternalStorageLocation, PayloadOperation, PayloadType, TaskSummary};
+pub use queue::QueueShard;
+pub use signal::{ReturnStrategy, SignalRequest, SignalResponse, TaskRun, WorkflowRun};
+pub(crate) use {lookup::storage_location, signal::check_waiting_time};
 
 wire_enum! {
     /// The state of a task on the server.
@@ -504,17 +513,24 @@ impl TaskClient {
     /// # Errors
     /// When an id is empty, the task or the workflow does not exist, or the server can't be reached or refuses.
     pub fn update(&self, result: &TaskResult) -> Result<()> {
-        for (name, id) in [("taskId", &result.task_id), ("workflowInstanceId", &result.workflow_instance_id)] {
-            if id.is_empty() {
-                return Err(Error::invalid("update task", format!("{name} must not be empty")));
-            }
-        }
-        if result.output_data.as_ref().is_some_and(|output| !output.is_object() && !output.is_null()) {
-            let message = "output_data must be a JSON object: wrap it in one, for instance as {\"result\": …}";
-            return Err(Error::invalid(format!("update task {}", excerpt(&result.task_id)), message));
-        }
+        check_result(result)?;
         let request = Request::new(Method::Post, "/tasks", &[], ("update task", &result.task_id))?.json(result)?;
         self.http.send(&request)?.done()
+    }
+
+    /// Reports about a task and fetches the next one of its type and domain: `POST /tasks/update-v2`.
+    ///
+    /// `None` when no task is due, or the report leaves its own one unfinished. The next task is fetched by the worker that
+    /// the report names, as by [`TaskClient::poll`]; while none is due, the server takes about 100 ms to acknowledge.
+    ///
+    /// # Errors
+    /// As [`TaskClient::update`]. With [`Error::is_ambiguous`] the report may have been heard and a task handed out that
+    /// nobody has: repeat with [`TaskClient::update`], so that no second one is.
+    pub fn update_and_poll(&self, result: &TaskResult) -> Result<Option<Task>> {
+        check_result(result)?;
+        let about = ("update task", result.task_id.as_str());
+        let request = Request::new(Method::Post, "/tasks/update-v2", &[], about)?.json(result)?;
+        self.http.send(&request)?.json_or_empty()
     }
 
     /// Reports about the pending task with a reference name: `POST /tasks/{workflowId}/{reference}/{status}`.
@@ -588,6 +604,19 @@ impl TaskClient {
             .query("taskType", task_type);
         self.http.send_safe(&request)?.json()
     }
+}
+
+fn check_result(result: &TaskResult) -> Result<()> {
+    for (name, id) in [("taskId", &result.task_id), ("workflowInstanceId", &result.workflow_instance_id)] {
+        if id.is_empty() {
+            return Err(Error::invalid("update task", format!("{name} must not be empty")));
+        }
+    }
+    if result.output_data.as_ref().is_some_and(|output| !output.is_object() && !output.is_null()) {
+        let message = "output_data must be a JSON object: wrap it in one, for instance as {\"result\": …}";
+        return Err(Error::invalid(format!("update task {}", excerpt(&result.task_id)), message));
+    }
+    Ok(())
 }
 
 /// The server refuses a longer wait with a 400 (3.32.1).

@@ -19,9 +19,10 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
         "json" | "config" | "metrics" => &["error"],
         "http" => &["error", "json", "config", "metrics"],
         "metadata" => &["error", "json", "http"],
+        "search" => &["error", "http"],
         // A workflow holds its tasks, and a call about a task may answer its workflow.
         "task" | "workflow" | "event" | "schedule" | "admin" => {
-            &["error", "json", "http", "metadata", "task", "workflow"]
+            &["error", "json", "http", "metadata", "search", "task", "workflow"]
         }
         "client" => &[
             "error", "json", "config", "http", "metrics", "metadata", "task", "workflow", "event", "schedule", "admin",
