@@ -120,7 +120,11 @@ pub use task::{
     TaskResultStatus, TaskRun, TaskStatus, TaskSummary, WorkflowRun,
 };
 pub use worker::{TaskContext, TaskError, Worker};
-pub use workflow::{StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, WorkflowStatus};
+pub use workflow::{
+    BulkOutcome, CorrelationQuery, ExecuteWorkflowRequest, Removal, RerunWorkflowRequest, RunningQuery,
+    SkipTaskRequest, StartOutcome, StartWorkflowRequest, TaskMock, Workflow, WorkflowBulkClient, WorkflowClient,
+    WorkflowState, WorkflowStatus, WorkflowSummary, WorkflowTasksQuery, WorkflowTestRequest,
+};
 
 /// The examples of the README are compiled.
 #[cfg(doctest)]

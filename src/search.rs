@@ -149,7 +149,11 @@ impl SearchQuery {
         let mut known = Vec::new();
         for value in values {
             if value.as_ref().contains(',') {
-                self.refuse(format!("a value of {} must not contain a comma (given: `{}`)", field.as_str(), value.as_ref()));
+                self.refuse(format!(
+                    "a value of {} must not contain a comma (given: `{}`)",
+                    field.as_str(),
+                    value.as_ref()
+                ));
             }
             known.push(self.value(field, value.as_ref()));
         }
@@ -302,7 +306,10 @@ impl SearchRequest {
         if !(1..=LARGEST_PAGE).contains(&self.page_size) {
             return Some(format!("page_size is {}; it must be from 1 to 5,000", self.page_size));
         }
-        let Some(index) = index else { return None };
+        if i32::try_from(self.skip).is_err() {
+            return Some(format!("skip is {}; it must be at most {}", self.skip, i32::MAX));
+        }
+        let index = index?;
         let wrong = self.query.fields.iter().find(|field| !field.is_in(index));
         let wrong = wrong.map(|field| format!("query: the index of {index} has no {}", field.as_str()));
         wrong.or_else(|| self.query.problem.as_ref().map(|problem| format!("query: {problem}")))
@@ -470,7 +477,7 @@ impl<T> Pages<T> {
         let size = self.search.request.page_size;
         let end = *self.end.get_or_insert(n_behind.saturating_add(size.into()));
         self.n_empty = if n_hits == 0 { self.n_empty + 1 } else { 0 };
-        let next = start.checked_add(size)?;
+        let next = start.checked_add(size).filter(|next| i32::try_from(*next).is_ok())?;
         let goes_on = n_behind > start.into() && i64::from(next) < end && self.n_empty < MOST_EMPTY_PAGES;
         goes_on.then_some(next)
     }

@@ -1,18 +1,26 @@
 //! Workflows: one execution as the server sees it, the request that starts one, and the calls under `/workflow`.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod bulk;
+mod execute;
+mod lookup;
+mod steer;
+mod wait;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     error::{Error, ErrorKind, Result, excerpt},
     http::{Http, Method, Request},
     json::{RawJson, wire, wire_enum},
     metadata::{IdempotencyStrategy, WorkflowDef},
-    task::{FAR, Task},
+    task::Task,
 };
+
+pub use bulk::{BulkOutcome, WorkflowBulkClient};
+pub use execute::{ExecuteWorkflowRequest, TaskMock, WorkflowTestRequest};
+pub use lookup::{CorrelationQuery, RunningQuery, WorkflowSummary, WorkflowTasksQuery};
+pub use steer::{Removal, RerunWorkflowRequest, SkipTaskRequest};
+pub use wait::StartOutcome;
 
 wire_enum! {
     /// The state of a workflow.
@@ -151,7 +159,7 @@ wire! {
         pub name: String = "name",
         /// Its version; the latest when missing.
         pub version: Option<i32> = "version",
-        /// An id of the caller's own. This version has no call that looks workflows up by it.
+        /// An id of the caller's own: see [`WorkflowClient::correlated`].
         pub correlation_id: Option<String> = "correlationId",
         /// The input, an object.
         pub input: Option<RawJson> = "input",
@@ -192,7 +200,7 @@ impl StartWorkflowRequest {
         self
     }
 
-    /// Sets an id of the caller's own. This version has no call that looks workflows up by it.
+    /// Sets an id of the caller's own: see [`WorkflowClient::correlated`].
     #[must_use]
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
         self.correlation_id = Some(id.into());
@@ -221,11 +229,6 @@ impl StartWorkflowRequest {
     }
 }
 
-/// The first and the longest pause between looks at a workflow that is waited for: a short one ends soon after it is done,
-/// a long one costs one request a second.
-const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
 /// The calls under `/workflow`. From [`Client::workflows`](crate::Client::workflows).
 ///
 /// ```
@@ -252,42 +255,37 @@ impl WorkflowClient {
 
     /// Starts a workflow and returns its id: `POST /workflow`.
     ///
-    /// The open-source server ignores idempotency keys: when the answer is lost, a second start is a second workflow.
+    /// The open-source server ignores idempotency keys: when the answer is lost, a second start is a second workflow. See
+    /// [`WorkflowClient::start_once`].
     ///
     /// # Errors
     /// [`Error::is_not_found`] when the definition does not exist; otherwise when the request can't be used, or the server
     /// can't be reached or refuses. With [`Error::is_ambiguous`] it may have started.
     pub fn start(&self, request: &StartWorkflowRequest) -> Result<String> {
-        if request.name.trim().is_empty() {
-            return Err(Error::invalid("start workflow", "name must not be empty"));
-        }
-        let invalid =
-            |message: String| Err(Error::invalid(format!("start workflow {}", excerpt(&request.name)), message));
-        if !(0..=99).contains(&request.priority) {
-            return invalid(format!("priority is {}; it must be from 0 to 99", request.priority));
-        }
-        if let Some(input) = request.input.as_ref().filter(|input| !input.is_object()) {
-            return invalid(format!("input must be a JSON object (given: `{}`)", excerpt(input.get())));
-        }
-        let outcome = self.send_start(request);
-        if let Err(error) = &outcome {
-            self.http.metrics().workflow_start_error(&request.name, error.kind().as_str());
-        }
-        outcome
+        check_start("start workflow", request)?;
+        let sent = Request::new(Method::Post, "/workflow", &[], ("start workflow", &request.name))?.json(request)?;
+        self.started(request, &sent)
     }
 
-    fn send_start(&self, start: &StartWorkflowRequest) -> Result<String> {
-        let request = Request::new(Method::Post, "/workflow", &[], ("start workflow", &start.name))?.json(start)?;
-        let input_bytes = start.input.as_ref().map_or(2, |input| input.get().len());
-        self.http.metrics().workflow_input_size(&start.name, start.version, input_bytes);
-        let answer = self.http.send(&request)?;
-        let id = answer.text()?;
+    /// Sends a request that answers the id of the workflow it starts.
+    fn started(&self, start: &StartWorkflowRequest, request: &Request<'_>) -> Result<String> {
+        let id = self.counted(start, self.http.send(request).and_then(|answer| answer.text()))?;
         match id.is_empty() {
             true => {
                 Err(Error::new(ErrorKind::Decode, format!("start workflow {}", start.name), "the answer holds no id"))
             }
             false => Ok(id),
         }
+    }
+
+    /// Counts a start with its outcome.
+    fn counted<T>(&self, start: &StartWorkflowRequest, outcome: Result<T>) -> Result<T> {
+        let input_bytes = start.input.as_ref().map_or(2, |input| input.get().len());
+        self.http.metrics().workflow_input_size(&start.name, start.version, input_bytes);
+        if let Err(error) = &outcome {
+            self.http.metrics().workflow_start_error(&start.name, error.kind().as_str());
+        }
+        outcome
     }
 
     /// The workflow with its tasks: `GET /workflow/{workflowId}`.
@@ -335,9 +333,12 @@ impl WorkflowClient {
     /// Lets a paused workflow go on: `PUT /workflow/{workflowId}/resume`.
     ///
     /// # Errors
-    /// When it is not paused (the server answers 500), does not exist, or the server can't be reached or refuses.
+    /// [`ErrorKind::Conflict`] when it is not paused; otherwise when it does not exist, or the server can't be reached or
+    /// refuses.
     pub fn resume(&self, workflow_id: &str) -> Result<()> {
-        self.put("/workflow/{workflowId}/resume", ("resume workflow", workflow_id))
+        let outcome = self.put("/workflow/{workflowId}/resume", ("resume workflow", workflow_id));
+        // The server answers 500 for it (3.32.1).
+        steer::said(outcome, "is not PAUSED so cannot resume")
     }
 
     /// Lets the server look at timeouts and due tasks of a workflow now: `PUT /workflow/decide/{workflowId}`. It does so by
@@ -353,40 +354,18 @@ impl WorkflowClient {
         let request = Request::new(Method::Put, route, &[about.1], about)?;
         self.http.send(&request)?.done()
     }
-
-    /// Waits until a workflow has ended, however it ended, and returns it with its tasks.
-    ///
-    /// It looks after 50 ms, then less and less often, down to once a second. A server that can't be reached is asked again
-    /// until the deadline.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Deadline`] when `deadline` passes first, with the state the workflow was in; otherwise when it does not
-    /// exist or the server refuses.
-    pub fn wait(&self, workflow_id: &str, deadline: Duration) -> Result<Workflow> {
-        let end = Instant::now() + deadline.min(FAR);
-        let mut pause = FIRST_LOOK_AFTER;
-        loop {
-            let seen = self.status(workflow_id);
-            match &seen {
-                Ok(state) if state.status.is_terminal() => return self.get(workflow_id),
-                Err(error) if !error.is_retryable() => return seen.and_then(|_| self.get(workflow_id)),
-                _ => {}
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let state =
-                    seen.map_or_else(|e| format!("could not be seen: {e}"), |state| format!("was {}", state.status));
-                let message = format!("not ended within {} ms: it {state}", deadline.as_millis());
-                return Err(Error::new(ErrorKind::Deadline, format!("wait for workflow {workflow_id}"), message));
-            }
-            rest(pause.min(left));
-            pause = (pause * 3 / 2).min(LOOK_AGAIN_AFTER);
-        }
-    }
 }
 
-/// Waits for a while.
-fn rest(pause: Duration) {
-    // An `after` channel delivers once, when the time is over, and never closes.
-    let _over = crossbeam_channel::after(pause).recv();
+fn check_start(verb: &str, request: &StartWorkflowRequest) -> Result<()> {
+    if request.name.trim().is_empty() {
+        return Err(Error::invalid(verb, "name must not be empty"));
+    }
+    let invalid = |message: String| Err(Error::invalid(format!("{verb} {}", excerpt(&request.name)), message));
+    if !(0..=99).contains(&request.priority) {
+        return invalid(format!("priority is {}; it must be from 0 to 99", request.priority));
+    }
+    if let Some(input) = request.input.as_ref().filter(|input| !input.is_object()) {
+        return invalid(format!("input must be a JSON object (given: `{}`)", excerpt(input.get())));
+    }
+    Ok(())
 }

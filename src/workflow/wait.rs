@@ -1,0 +1,287 @@
+//! Waiting for workflows, one or many, and starting one that must not start twice.
+
+use std::time::{Duration, Instant};
+
+use super::{CorrelationQuery, StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, check_start};
+use crate::{
+    error::{Error, ErrorKind, Result, excerpt},
+    http::{Method, Request},
+    task::FAR,
+};
+
+/// The first and the longest pause between looks at a workflow that is waited for: a short one ends soon after it is done,
+/// a long one costs one request a second.
+const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Between two looks of one caller that waits for many: 50 requests a second, which a server of any size bears.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+/// A look that begins shortly before the deadline still has this long to be answered.
+const SHORTEST_LOOK: Duration = Duration::from_secs(1);
+
+/// The first and the longest pause before a start whose answer was lost is looked up and tried again.
+const FIRST_TRY_AFTER: Duration = Duration::from_millis(500);
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+impl Error {
+    /// The workflow that was waited for, as it was last seen: its id, and its state where it could be seen.
+    ///
+    /// Only errors of [`WorkflowClient::wait`], [`WorkflowClient::wait_all`] and [`WorkflowClient::run`] have it.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")] {
+    /// # use std::time::Duration;
+    /// # use conductor_sync::*;
+    /// # let server = embedded::EmbeddedServer::start()?;
+    /// # let client = Client::new(Config::new(&server.url())?)?;
+    /// # client.metadata().register_workflow(&WorkflowDef::new("hello").task(WorkflowTask::simple("greet", "greet_ref")))?;
+    /// let error = client.workflows().run(&StartWorkflowRequest::new("hello"), Duration::ZERO).unwrap_err();
+    /// let state = error.workflow_state().expect("it has been started");
+    /// client.workflows().terminate(&state.workflow_id, Some("took too long"))?;
+    /// # }
+    /// # Ok::<(), conductor_sync::Error>(())
+    /// ```
+    pub fn workflow_state(&self) -> Option<&WorkflowState> {
+        self.seen()
+    }
+}
+
+/// What [`WorkflowClient::start_once`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum StartOutcome {
+    /// It started this workflow.
+    Started(String),
+    /// This workflow was there: from before, or from a try whose answer was lost.
+    Found(String),
+}
+
+impl StartOutcome {
+    /// The id of the workflow.
+    pub fn workflow_id(&self) -> &str {
+        match self {
+            Self::Started(id) | Self::Found(id) => id,
+        }
+    }
+}
+
+/// A workflow that is waited for.
+struct Watched<'a> {
+    id: &'a str,
+    /// Where its outcome goes.
+    place: usize,
+    due: Instant,
+    pause: Duration,
+    seen: Option<Result<WorkflowState>>,
+}
+
+impl Watched<'_> {
+    fn too_late(self, deadline: Duration) -> Error {
+        let (state, cause) = match self.seen {
+            None => ("has not been looked at yet".to_owned(), None),
+            Some(Ok(state)) => {
+                return too_late(self.id, &format!("was {}", state.status), deadline).with_seen(state);
+            }
+            Some(Err(error)) => (format!("could not be seen: {error}"), Some(error)),
+        };
+        let error = too_late(self.id, &state, deadline).with_seen(unseen(self.id));
+        match cause {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        }
+    }
+}
+
+fn too_late(workflow_id: &str, state: &str, deadline: Duration) -> Error {
+    let message = format!("not ended within {} ms: it {state}", deadline.as_millis());
+    Error::new(ErrorKind::Deadline, format!("wait for workflow {workflow_id}"), message)
+}
+
+fn unseen(workflow_id: &str) -> WorkflowState {
+    WorkflowState { workflow_id: workflow_id.to_owned(), ..WorkflowState::default() }
+}
+
+impl WorkflowClient {
+    /// Waits until a workflow has ended, however it ended, and returns it with its tasks.
+    ///
+    /// It looks at once, after 50 ms, then less and less often, down to once a second. A server that can't be reached is asked
+    /// again until the deadline.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Deadline`] when `deadline` passes first, with the state the workflow was in
+    /// ([`Error::workflow_state`]); otherwise when it does not exist or the server refuses.
+    pub fn wait(&self, workflow_id: &str, deadline: Duration) -> Result<Workflow> {
+        let outcome = self.wait_all(&[workflow_id], deadline).pop();
+        outcome.unwrap_or_else(|| Err(too_late(workflow_id, "has not been looked at", deadline)))
+    }
+
+    /// Waits until each of these workflows has ended, or `deadline` has passed, and returns them in the same order.
+    ///
+    /// One caller sends at most 50 requests a second for all of them together, and at most a few a second for each: of many,
+    /// each is looked at less often. Give one thread the whole list rather than each of many threads one id.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")] {
+    /// # use std::time::Duration;
+    /// # use conductor_sync::*;
+    /// # let server = embedded::EmbeddedServer::start()?;
+    /// # let client = Client::new(Config::new(&server.url())?)?;
+    /// # client.metadata().register_workflow(&WorkflowDef::new("hello").task(WorkflowTask::simple("greet", "greet_ref")))?;
+    /// let workflows = client.workflows();
+    /// let ids = [(); 2].map(|()| workflows.start(&StartWorkflowRequest::new("hello")));
+    /// let ids = ids.into_iter().collect::<Result<Vec<_>>>()?;
+    /// workflows.terminate(&ids[0], None)?;
+    /// let ended = workflows.wait_all(&ids, Duration::from_millis(100));
+    /// assert!(ended[0].is_ok());
+    /// assert_eq!(ended[1].as_ref().unwrap_err().kind(), ErrorKind::Deadline);
+    /// # }
+    /// # Ok::<(), conductor_sync::Error>(())
+    /// ```
+    pub fn wait_all<I: AsRef<str>>(&self, workflow_ids: &[I], deadline: Duration) -> Vec<Result<Workflow>> {
+        let begun = Instant::now();
+        let end = begun + deadline.min(FAR);
+        let mut outcomes: Vec<Option<Result<Workflow>>> = workflow_ids.iter().map(|_| None).collect();
+        let ids = workflow_ids.iter().map(AsRef::as_ref).enumerate();
+        let mut pending: Vec<Watched<'_>> =
+            ids.map(|(place, id)| Watched { id, place, due: begun, pause: FIRST_LOOK_AFTER, seen: None }).collect();
+        let mut next_look = begun;
+        while let Some(at) = (0..pending.len()).min_by_key(|at| pending[*at].due) {
+            rest_until(pending[at].due.max(next_look).min(end));
+            let now = Instant::now();
+            next_look = now + BETWEEN_LOOKS;
+            // A last look belongs to one that is alone: looks at many would end long after the deadline.
+            let looks = now < end || pending.len() == 1;
+            let outcome = if looks { self.look(&mut pending[at], end) } else { None };
+            match outcome {
+                Some(outcome) => outcomes[pending.swap_remove(at).place] = Some(outcome),
+                None if now >= end => {
+                    let late = pending.swap_remove(at);
+                    let place = late.place;
+                    outcomes[place] = Some(Err(late.too_late(deadline)));
+                }
+                None => {}
+            }
+        }
+        outcomes.into_iter().flatten().collect()
+    }
+
+    /// Looks at a workflow; `None` when it is to be looked at again.
+    fn look(&self, watched: &mut Watched<'_>, end: Instant) -> Option<Result<Workflow>> {
+        let limit = end.saturating_duration_since(Instant::now()).max(SHORTEST_LOOK);
+        let seen = self.state_within(watched.id, limit);
+        let mut pause = watched.pause;
+        watched.pause = (watched.pause * 3 / 2).min(LOOK_AGAIN_AFTER);
+        match &seen {
+            Ok(state) if state.status.is_terminal() => match self.get(watched.id) {
+                Err(error) if error.is_retryable() => {}
+                whole => return Some(whole.map_err(|error| error.with_seen(state.clone()))),
+            },
+            Ok(_) => {}
+            Err(error) if error.is_retryable() => pause = pause.max(error.retry_after().unwrap_or_default()),
+            Err(_) => {
+                return Some(seen.and(Ok(Workflow::default())).map_err(|error| error.with_seen(unseen(watched.id))));
+            }
+        }
+        watched.seen = Some(seen);
+        watched.due = Instant::now() + pause;
+        None
+    }
+
+    fn state_within(&self, workflow_id: &str, limit: Duration) -> Result<WorkflowState> {
+        let about = ("wait for workflow", workflow_id);
+        let request = Request::new(Method::Get, "/workflow/{workflowId}/status", &[workflow_id], about)?
+            .query("includeOutput", "true")
+            .query("includeVariables", "true")
+            .within(limit);
+        self.http.send(&request)?.json()
+    }
+
+    /// Starts a workflow and waits until it has ended, however it ended.
+    ///
+    /// As [`WorkflowClient::start`] and then [`WorkflowClient::wait`] for the rest of the time.
+    ///
+    /// # Errors
+    /// As those two. Once the workflow has been started, the error knows its id: [`Error::workflow_state`].
+    pub fn run(&self, request: &StartWorkflowRequest, deadline: Duration) -> Result<Workflow> {
+        let begun = Instant::now();
+        let id = self.start(request)?;
+        self.wait(&id, deadline.saturating_sub(begun.elapsed()))
+    }
+
+    /// Starts a workflow unless there is one of its name with its correlation id, in whatever state, and tries until
+    /// `deadline`.
+    ///
+    /// It looks the correlation id up before each try, so a try whose answer was lost is found by the next. Of several
+    /// workflows the oldest is returned. Without a lost answer it costs two requests.
+    ///
+    /// What can't be had: the open-source server has no idempotency, so two callers at the same time can both find nothing and
+    /// both start one, and a request that is still on its way when it is looked up is not found. Let one process start the
+    /// workflows of an id, or let the workflow itself bear being started twice.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")] {
+    /// # use std::time::Duration;
+    /// # use conductor_sync::*;
+    /// # let server = embedded::EmbeddedServer::start()?;
+    /// # let client = Client::new(Config::new(&server.url())?)?;
+    /// # client.metadata().register_workflow(&WorkflowDef::new("order").task(WorkflowTask::simple("ship", "ship")))?;
+    /// let request = StartWorkflowRequest::new("order").correlation_id("order 4711");
+    /// let first = client.workflows().start_once(&request, Duration::from_secs(30))?;
+    /// let again = client.workflows().start_once(&request, Duration::from_secs(30))?;
+    /// assert_eq!(again, StartOutcome::Found(first.workflow_id().to_owned()));
+    /// # }
+    /// # Ok::<(), conductor_sync::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the request has no correlation id; otherwise as [`WorkflowClient::start`], the last failure when `deadline` passes.
+    /// With [`Error::is_ambiguous`] it may have started.
+    pub fn start_once(&self, request: &StartWorkflowRequest, deadline: Duration) -> Result<StartOutcome> {
+        check_start("start workflow", request)?;
+        let Some(correlation_id) = request.correlation_id.as_deref().filter(|id| !id.is_empty()) else {
+            let operation = format!("start workflow {}", excerpt(&request.name));
+            return Err(Error::invalid(
+                operation,
+                "correlation_id must be set: it is what an earlier start is known by",
+            ));
+        };
+        let end = Instant::now() + deadline.min(FAR);
+        let mut pause = FIRST_TRY_AFTER;
+        let mut failure: Option<Error> = None;
+        loop {
+            let tried = match (self.oldest_correlated(&request.name, correlation_id), failure.take()) {
+                (Ok(Some(id)), _) => return Ok(StartOutcome::Found(id)),
+                // Refused for good, and it has not started in spite of it.
+                (Ok(None), Some(refusal)) if !refusal.is_retryable() => return Err(refusal),
+                (Ok(None), _) => self.start(request).map(StartOutcome::Started),
+                // What the start said is worth more than that it can't be looked up.
+                (Err(error), earlier) => Err(earlier.filter(|_| error.is_retryable()).unwrap_or(error)),
+            };
+            let error = match tried {
+                Err(error) if error.is_retryable() || error.may_have_been_done() => error,
+                done => return done,
+            };
+            if Instant::now() + pause >= end {
+                return Err(error);
+            }
+            rest_until(Instant::now() + pause.max(error.retry_after().unwrap_or_default()));
+            pause = (pause * 2).min(TRY_AGAIN_AFTER);
+            failure = Some(error);
+        }
+    }
+
+    fn oldest_correlated(&self, name: &str, correlation_id: &str) -> Result<Option<String>> {
+        let query = CorrelationQuery::new(name).in_any_state();
+        let mut found = self.correlated_by_each(query, &[correlation_id])?;
+        let workflows = found.remove(correlation_id).unwrap_or_default();
+        Ok(workflows.into_iter().min_by_key(|workflow| workflow.create_time).map(|workflow| workflow.workflow_id))
+    }
+}
+
+fn rest_until(time: Instant) {
+    if time > Instant::now() {
+        // An `at` channel delivers once, when the time has come, and never closes.
+        let _over = crossbeam_channel::at(time).recv();
+    }
+}
