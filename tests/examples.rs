@@ -1,4 +1,6 @@
-//! Runs every example as a user would, against the embedded server, and looks at how it ends and at what it prints.
+//! Runs every example as a user would, against the embedded server, and looks at how it ends and at what it prints. Those
+//! that need what the embedded server does not serve run against the real one when `CONDUCTOR_SERVER_URL` is set, and must
+//! else say that they need it.
 //!
 //! Cargo builds the examples with the tests, unless it is told to build this test alone: `cargo build --examples` first.
 
@@ -9,7 +11,7 @@ use std::{
     env,
     io::Read,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread::Builder,
     time::Duration,
@@ -49,13 +51,32 @@ fn kill(child: &mut Child) {
 }
 
 fn check(name: &str, expected: &str) {
-    let mut child = Command::new(binary(name))
-        .env_remove("CONDUCTOR_SERVER_URL")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = Command::new(binary(name));
+    let (status, printed, complaint) = run(name, command.env_remove("CONDUCTOR_SERVER_URL"));
+    check_end(name, expected, status, &printed, &complaint);
+}
+
+/// For an example that only a real server can serve.
+#[expect(clippy::disallowed_methods, reason = "only a test that needs the real server asks where it is")]
+fn check_on_real_server(name: &str, expected: &str) {
+    let mut command = Command::new(binary(name));
+    if env::var("CONDUCTOR_SERVER_URL").is_ok_and(|url| !url.trim().is_empty()) {
+        let (status, printed, complaint) = run(name, &mut command);
+        return check_end(name, expected, status, &printed, &complaint);
+    }
+    let (status, printed, complaint) = run(name, &mut command);
+    assert!(!status.success(), "{name} has no server: {printed}");
+    assert!(complaint.contains("CONDUCTOR_SERVER_URL"), "{name} did not say what it needs: {complaint}");
+}
+
+fn check_end(name: &str, expected: &str, status: ExitStatus, printed: &str, complaint: &str) {
+    assert!(status.success(), "{name}: {status}\n{printed}\nstandard error:\n{complaint}");
+    assert!(printed.lines().any(|line| line.contains(expected)), "{name} did not print `{expected}`:\n{printed}");
+}
+
+/// How the program ended, what it printed, and what it complained about.
+fn run(name: &str, command: &mut Command) -> (ExitStatus, String, String) {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (stdout, stderr) = (read_all(child.stdout.take()), read_all(child.stderr.take()));
     // Both pipes are the child's alone: the first is closed when it ends.
     let printed = stdout.recv_timeout(DEADLINE);
@@ -65,9 +86,7 @@ fn check(name: &str, expected: &str) {
     let complaint = stderr.recv_timeout(DEADLINE).unwrap_or_default();
     let printed =
         printed.unwrap_or_else(|_| panic!("{name} had not ended after {DEADLINE:?}; standard error:\n{complaint}"));
-    let status = child.wait().unwrap();
-    assert!(status.success(), "{name}: {status}\n{printed}\nstandard error:\n{complaint}");
-    assert!(printed.lines().any(|line| line.contains(expected)), "{name} did not print `{expected}`:\n{printed}");
+    (child.wait().unwrap(), printed, complaint)
 }
 
 #[test]
@@ -107,11 +126,23 @@ fn test_your_worker_passes() {
 }
 
 #[test]
+fn steer_does_all_that_can_be_done_to_a_workflow() {
+    check_on_real_server("steer", "after a signal: COMPLETED with {\"by\":\"Grace\"}");
+}
+
+#[test]
+fn search_and_bulk_finds_and_removes_its_workflows() {
+    check_on_real_server("search_and_bulk", "removed: 5, left: 0");
+}
+
+#[test]
 fn every_example_is_run_here() {
     let here = include_str!("examples.rs");
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");
     for entry in folder.read_dir().unwrap() {
         let name = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
-        assert!(here.contains(&format!("check(\"{name}\"")), "{name} is not run by this test");
+        let is_run =
+            ["check", "check_on_real_server"].iter().any(|check| here.contains(&format!("{check}(\"{name}\"")));
+        assert!(is_run, "{name} is not run by this test");
     }
 }

@@ -1,0 +1,226 @@
+//! The operations under `/tasks`.
+
+use std::time::Duration;
+
+use conductor_sync::{
+    ErrorKind, PayloadOperation, PayloadType, PollRequest, ReferenceUpdate, ReturnStrategy, SearchField, SearchQuery,
+    SearchRequest, SignalRequest, TaskResult, TaskResultStatus, TaskStatus, WorkflowStatus,
+};
+use serde_json::json;
+
+use super::{Api, fails, holds, missing};
+
+pub(crate) fn poll(api: &Api) {
+    let tasks = api.client.tasks();
+    assert_eq!(tasks.poll(api.name("t").as_str()).unwrap(), None);
+    api.register(&["a"]);
+    let id = api.start();
+    let task = tasks.poll(PollRequest::new(api.name("t")).worker_id("me")).unwrap().unwrap();
+    assert_eq!((task.workflow_instance_id, task.worker_id.as_deref()), (id, Some("me")));
+    fails(tasks.poll("a/b"), ErrorKind::Invalid);
+}
+
+pub(crate) fn poll_batch(api: &Api) {
+    let tasks = api.client.tasks();
+    api.register(&["a"]);
+    let poll = PollRequest::new(api.name("t")).count(3);
+    assert_eq!(tasks.poll_batch(poll.clone()).unwrap(), []);
+    for _ in 0..2 {
+        api.start();
+    }
+    assert_eq!(tasks.poll_batch(poll.timeout(Duration::from_millis(200))).unwrap().len(), 2);
+    fails(tasks.poll_batch(PollRequest::new("t").timeout(Duration::from_secs(6))), ErrorKind::Invalid);
+}
+
+pub(crate) fn update(api: &Api) {
+    api.register(&["a"]);
+    let id = api.start();
+    let task = api.end(TaskResultStatus::Completed);
+    let task = api.client.tasks().get(&task.task_id).unwrap();
+    assert_eq!(task.status, TaskStatus::Completed);
+    holds(&task.output_data, &json!({"n": 2}));
+    missing(api.client.tasks().update(&TaskResult::new("nope", "nope", TaskResultStatus::Completed)));
+    missing(api.client.tasks().update(&TaskResult::new(id, "nope", TaskResultStatus::Completed)));
+}
+
+pub(crate) fn update_and_poll(api: &Api) {
+    let tasks = api.client.tasks();
+    api.register(&["a"]);
+    let (first, second) = (api.start(), api.start());
+    let task = api.take();
+    let done = TaskResult::new(&task.workflow_instance_id, &task.task_id, TaskResultStatus::Completed).worker_id("me");
+    let next = tasks.update_and_poll(&done).unwrap().expect("the other one is due");
+    assert!([first, second].contains(&next.workflow_instance_id) && next.task_id != task.task_id);
+    assert_eq!(next.worker_id.as_deref(), Some("me"));
+    let done = TaskResult::new(&next.workflow_instance_id, &next.task_id, TaskResultStatus::Completed);
+    assert_eq!(tasks.update_and_poll(&done).unwrap(), None);
+    missing(tasks.update_and_poll(&TaskResult::new("nope", "nope", TaskResultStatus::Completed)));
+}
+
+pub(crate) fn update_by_reference(api: &Api) {
+    let tasks = api.client.tasks();
+    api.register(&["a"]);
+    let id = api.start();
+    let update = ReferenceUpdate::new(&id, "a", TaskResultStatus::Completed).output(json!({"n": 3}));
+    let task_id = tasks.update_by_reference(&update).unwrap().expect("it is pending");
+    assert_eq!(tasks.get(&task_id).unwrap().status, TaskStatus::Completed);
+    assert_eq!(tasks.update_by_reference(&update).unwrap(), None);
+}
+
+pub(crate) fn update_by_reference_sync(api: &Api) {
+    let tasks = api.client.tasks();
+    api.register(&["a"]);
+    let update = ReferenceUpdate::new(api.start(), "a", TaskResultStatus::Completed).output(json!({"n": 3}));
+    let workflow = tasks.update_by_reference_sync(&update).unwrap();
+    assert_eq!(workflow.status, WorkflowStatus::Completed);
+    missing(tasks.update_by_reference_sync(&update));
+}
+
+pub(crate) fn signal(api: &Api) {
+    api.register_wait();
+    let id = api.start();
+    let signal = SignalRequest::new(&id, TaskResultStatus::Completed).output(json!({"z": 1}));
+    api.client.tasks().signal(&signal).unwrap();
+    let done = api.client.workflows().wait(&id, Duration::from_secs(20)).unwrap();
+    assert_eq!(done.status, WorkflowStatus::Completed);
+    holds(&done.output, &json!({"z": 1}));
+    api.client.tasks().signal(&signal).expect("the server says nothing when no task waits");
+    missing(api.client.tasks().signal(&SignalRequest::new("nope", TaskResultStatus::Completed)));
+}
+
+pub(crate) fn signal_sync(api: &Api) {
+    let tasks = api.client.tasks();
+    api.register_wait();
+    let id = api.start();
+    let signal = |id: &str| SignalRequest::new(id, TaskResultStatus::Completed).output(json!({"z": 1}));
+    let done = tasks.signal_sync(&signal(&id)).unwrap();
+    assert_eq!((done.target_workflow_id(), done.target_workflow_status()), (id.as_str(), &WorkflowStatus::Completed));
+    let run = done.workflow().expect("a workflow was asked for");
+    assert_eq!((run.tasks.len(), &run.response_type), (1, &ReturnStrategy::TargetWorkflow));
+    holds(&run.output, &json!({"z": 1}));
+    missing(tasks.signal_sync(&signal(&id)));
+    missing(tasks.signal_sync(&signal("nope")));
+    let id = api.start();
+    fails(tasks.signal_sync(&signal(&id).returns(ReturnStrategy::BlockingTask)), ErrorKind::Server);
+    let state = api.client.workflows().status(&id).unwrap().status;
+    assert_eq!(state, WorkflowStatus::Completed, "the signal was heard in spite of the refusal");
+}
+
+pub(crate) fn logs(api: &Api) {
+    let tasks = api.client.tasks();
+    api.register(&["a"]);
+    api.start();
+    let task = api.take();
+    assert_eq!(tasks.logs(&task.task_id).unwrap(), []);
+    tasks.add_log(&task.task_id, "a \"line\"").unwrap();
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    let log = loop {
+        let log = tasks.logs(&task.task_id).unwrap();
+        if !log.is_empty() {
+            break log;
+        }
+        assert!(std::time::Instant::now() < end, "the line did not come");
+        crossbeam_channel::after(Duration::from_millis(200)).recv().unwrap();
+    };
+    assert_eq!(log[0].log, "a \"line\"");
+    fails(tasks.add_log(&task.task_id, ""), ErrorKind::Invalid);
+    fails(tasks.logs(""), ErrorKind::Invalid);
+}
+
+pub(crate) fn get(api: &Api) {
+    api.register(&["a"]);
+    api.start();
+    let task = api.take();
+    assert_eq!(api.client.tasks().get(&task.task_id).unwrap().reference_task_name, "a");
+    missing(api.client.tasks().get("nope"));
+}
+
+pub(crate) fn queue_size(api: &Api) {
+    api.register(&["a"]);
+    api.start();
+    assert_eq!(api.client.tasks().queue_size(&api.name("t"), None).unwrap(), 1);
+    assert_eq!(api.client.tasks().queue_size(&api.name("t"), Some("elsewhere")).unwrap(), 0);
+}
+
+pub(crate) fn queue_sizes(api: &Api) {
+    api.register(&["a"]);
+    api.start();
+    let sizes = api.client.tasks().queue_sizes(&[api.name("t"), api.name("u")]).unwrap();
+    assert_eq!(sizes, [(api.name("t"), 1), (api.name("u"), 0)].into());
+    fails(api.client.tasks().queue_sizes::<&str>(&[]), ErrorKind::Invalid);
+}
+
+pub(crate) fn all_queue_sizes(api: &Api) {
+    api.register(&["a"]);
+    api.start();
+    let tasks = api.client.tasks();
+    assert_eq!(tasks.all_queue_sizes().unwrap().get(&api.name("t")), Some(&1));
+    let details = tasks.all_queue_details().unwrap();
+    assert_eq!(details[&api.name("t")].values().map(|shard| shard.size).sum::<i64>(), 1);
+}
+
+pub(crate) fn poll_data(api: &Api) {
+    let tasks = api.client.tasks();
+    assert_eq!(tasks.poll_data(&api.name("t")).unwrap(), []);
+    tasks.poll(PollRequest::new(api.name("t")).worker_id("me").domain("d")).unwrap();
+    let data = tasks.poll_data(&api.name("t")).unwrap();
+    assert_eq!((data[0].worker_id.as_deref(), data[0].domain.as_deref()), (Some("me"), Some("d")));
+    let all = tasks.all_poll_data().unwrap();
+    assert!(all.iter().any(|data| data.queue_name.contains(&api.name("t"))), "{all:?}");
+}
+
+pub(crate) fn requeue(api: &Api) {
+    let tasks = api.client.tasks();
+    assert_eq!(tasks.requeue(&api.name("t")).unwrap(), 0);
+    api.register(&["a"]);
+    api.start();
+    let task = api.take();
+    assert_eq!(tasks.requeue(&api.name("t")).unwrap(), 1);
+    assert_eq!(api.take().task_id, task.task_id, "it is handed out a second time");
+    fails(tasks.requeue("a/b"), ErrorKind::Invalid);
+}
+
+/// Looks for the tasks of the row that are done.
+fn of_row(api: &Api) -> SearchRequest {
+    let query = SearchQuery::new().is(SearchField::TaskType, api.name("t")).any_of(SearchField::Status, ["COMPLETED"]);
+    SearchRequest::new().query(query).newest_first().page_size(2)
+}
+
+fn three_done(api: &Api) {
+    api.register(&["a"]);
+    for _ in 0..3 {
+        api.start();
+        api.end(TaskResultStatus::Completed);
+    }
+}
+
+pub(crate) fn search(api: &Api) {
+    let tasks = api.client.tasks();
+    assert_eq!(tasks.search(of_row(api)).into_iter().count(), 0);
+    three_done(api);
+    let first = tasks.search(of_row(api)).first_page().unwrap();
+    assert_eq!((first.total_hits, first.results.len()), (3, 2));
+    assert_eq!(first.results[0].task_def_name, api.name("t"));
+    let all: Vec<_> = tasks.search(of_row(api)).into_iter().map(|task| task.unwrap().task_id).collect();
+    assert_eq!(all.len(), 3);
+    let wrong = fails(tasks.search("nonsense").first_page(), ErrorKind::Rejected);
+    assert!(wrong.to_string().contains("nonsense"), "{wrong}");
+}
+
+pub(crate) fn search_tasks(api: &Api) {
+    let tasks = api.client.tasks();
+    three_done(api);
+    let pages: Vec<_> = tasks.search_tasks(of_row(api)).pages().map(|page| page.unwrap().results).collect();
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+    holds(&pages[0][0].output_data, &json!({"n": 2}));
+    fails(tasks.search_tasks("nonsense").first_page(), ErrorKind::Rejected);
+}
+
+pub(crate) fn external_storage(api: &Api) {
+    let ask =
+        |path| api.client.tasks().external_storage_location(path, PayloadOperation::Write, PayloadType::TaskOutput);
+    let place = ask("").unwrap();
+    assert!(place.uri.is_none() && !place.path.is_empty(), "{place:?}");
+    let read = api.client.tasks().external_storage_location("", PayloadOperation::Read, PayloadType::TaskInput);
+    fails(read, ErrorKind::Invalid);
+}
