@@ -76,9 +76,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let packed = work(&client, &id, TaskResultStatus::Completed)?;
     tell("after a retry")?;
 
-    // Skipped: only what has not been scheduled yet, so this has to come before its turn.
     work(&client, &id, TaskResultStatus::Completed)?;
     tell("all steps done")?;
+
+    // Once more from a step in the middle; the one behind it is skipped before its turn comes.
     let again = RerunWorkflowRequest::new().from_task(&packed).task_input(json!({"n": 2}));
     workflows.rerun(&id, &again)?;
     workflows.skip_task(&id, "ship", &SkipTaskRequest::new().output("reason", "picked up by the customer"))?;

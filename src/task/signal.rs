@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{TaskClient, TaskResultStatus, TaskStatus};
 use crate::{
@@ -124,7 +124,8 @@ wire! {
 }
 
 /// What a waiting call answers: a workflow or a task, by the [`ReturnStrategy`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum SignalResponse {
     /// The workflow that was named, started, or blocks.
