@@ -22,8 +22,8 @@ use std::{
 };
 
 use conductor_sync::{
-    Client, Config, Error, ErrorKind, PollRequest, RawJson, Result, StartWorkflowRequest, Task, TaskDef, TaskResult,
-    TaskResultStatus, WorkflowDef, WorkflowTask, embedded::EmbeddedServer,
+    Client, Config, Error, ErrorKind, PollRequest, RawJson, Result, StartOutcome, StartWorkflowRequest, Task, TaskDef,
+    TaskResult, TaskResultStatus, WorkflowDef, WorkflowStatus, WorkflowTask, embedded::EmbeddedServer,
 };
 use serde_json::json;
 
@@ -222,6 +222,31 @@ fn every_operation_does_what_it_should_and_says_why_it_can_not() {
         ended.map(|((operation, method, _), said)| format!("{operation} ({method}): {said}")).collect()
     });
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+#[test]
+fn waiting_and_starting_once_work_on_any_server() {
+    let embedded = EmbeddedServer::start().unwrap();
+    let config = Config::from_env_if_set().unwrap().unwrap_or_else(|| Config::new(&embedded.url()).unwrap());
+    let api = Api::new(&Client::new(config).unwrap());
+    let workflows = api.client.workflows();
+    let name = api.register(&["a"]);
+    let late = fails(workflows.run(&StartWorkflowRequest::new(&name), Duration::from_millis(200)), ErrorKind::Deadline);
+    let first = late.workflow_state().expect("it has been started").clone();
+    assert_eq!(first.status, WorkflowStatus::Running);
+    api.end(TaskResultStatus::Completed);
+    let done = workflows.wait(&first.workflow_id, Duration::from_secs(20)).unwrap();
+    assert_eq!((done.status, done.tasks.len()), (WorkflowStatus::Completed, 1));
+    let once = StartWorkflowRequest::new(&name).correlation_id("only / one");
+    let started = workflows.start_once(&once, Duration::from_secs(20)).unwrap();
+    assert!(matches!(started, StartOutcome::Started(_)));
+    api.end(TaskResultStatus::Completed);
+    let again = workflows.start_once(&once, Duration::from_secs(20)).unwrap();
+    assert_eq!(again, StartOutcome::Found(started.workflow_id().to_owned()), "also when it has ended");
+    let ids = [first.workflow_id.as_str(), "nope", started.workflow_id()];
+    let ended = workflows.wait_all(&ids, Duration::from_secs(20));
+    assert_eq!(ended.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    assert!(ended[1].as_ref().unwrap_err().is_not_found());
 }
 
 #[test]

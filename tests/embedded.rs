@@ -99,7 +99,7 @@ fn refusals_reach_the_client_as_errors_of_their_kind() {
         (client.metadata().task("nope").unwrap_err(), ErrorKind::NotFound, 404),
         (client.workflows().terminate(&id, None).unwrap_err(), ErrorKind::Conflict, 409),
         (client.metadata().register_workflow(&hello()).unwrap_err(), ErrorKind::Conflict, 409),
-        (client.workflows().resume(&id).unwrap_err(), ErrorKind::Server, 500),
+        (client.workflows().resume(&id).unwrap_err(), ErrorKind::Conflict, 500),
     ];
     for (error, kind, status) in errors {
         assert_eq!((error.kind(), error.status()), (kind, Some(status)), "{error}");
