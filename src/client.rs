@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    config::Config, error::Result, http::Http, metadata::MetadataClient, metrics::Metrics, task::TaskClient,
-    workflow::WorkflowClient,
+    admin::AdminClient, config::Config, error::Result, event::EventClient, file::FileClient, http::Http,
+    metadata::MetadataClient, metrics::Metrics, schedule::ScheduleClient, task::TaskClient, workflow::WorkflowClient,
 };
 
 /// A connection pool to one Conductor server. Cloning is cheap and shares the pool; calls may come from any thread.
@@ -64,6 +64,26 @@ impl Client {
     /// Definitions of tasks and workflows.
     pub fn metadata(&self) -> MetadataClient {
         MetadataClient::new(Arc::clone(&self.http))
+    }
+
+    /// Event handlers.
+    pub fn events(&self) -> EventClient {
+        EventClient::new(Arc::clone(&self.http))
+    }
+
+    /// Schedules that start workflows.
+    pub fn schedules(&self) -> ScheduleClient {
+        ScheduleClient::new(Arc::clone(&self.http))
+    }
+
+    /// What operators ask a server.
+    pub fn admin(&self) -> AdminClient {
+        AdminClient::new(Arc::clone(&self.http))
+    }
+
+    /// Files of workflows, where the server has file storage switched on.
+    pub fn files(&self) -> FileClient {
+        FileClient::new(Arc::clone(&self.http))
     }
 
     /// The registry that this client counts in.

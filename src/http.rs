@@ -174,6 +174,12 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Adds a body of bytes.
+    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.body = Some(("application/octet-stream", bytes.to_vec()));
+        self
+    }
+
     /// Adds a body of plain text.
     pub(crate) fn text(mut self, text: &str) -> Self {
         self.body = Some(("text/plain; charset=utf-8", text.as_bytes().to_vec()));
@@ -449,6 +455,10 @@ impl Http {
             message.push_str(&format!(
                 ": it points to {target}; redirects are not followed, so set the server URL to where the API is"
             ));
+        } else if let (true, Some(switch)) = (is_route, switch_of(request.route)) {
+            message.push_str(&format!(
+                "; the server has this switched off ({switch}), or no Conductor API answers at {base}"
+            ));
         } else if kind == ErrorKind::WrongAddress {
             message.push_str(&format!("; no Conductor API answers at {base}: check the server URL"));
         }
@@ -456,6 +466,16 @@ impl Http {
         Error::new(kind, operation(request.about), message)
             .with_status(status)
             .with_server_message(said.map(|envelope| envelope.text()).or(is_plain.then_some(text)), retryable)
+    }
+}
+
+/// The setting that a route depends on, where it is not always there (3.32.1).
+fn switch_of(route: &str) -> Option<&'static str> {
+    match route {
+        _ if route.starts_with("/files") => Some("conductor.file-storage.enabled"),
+        _ if route.starts_with("/scheduler") => Some("conductor.scheduler.enabled"),
+        _ if route.ends_with("/messages") => Some("conductor.workflow-message-queue.enabled"),
+        _ => None,
     }
 }
 

@@ -88,31 +88,45 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod admin;
 mod client;
 mod config;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
+mod event;
+mod file;
 mod http;
 mod json;
 mod metadata;
 mod metrics;
 mod runner;
+mod schedule;
 mod search;
 mod task;
 mod worker;
 mod workflow;
 
+pub use admin::{AdminClient, EnvironmentValue, QueueUpdate, ServerHealth};
 pub use client::Client;
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
+pub use event::{
+    EventAction, EventActionKind, EventClient, EventHandler, StartAgentAction, StartWorkflowAction, TaskAction,
+    TerminateWorkflowAction, UpdateVariablesAction,
+};
+pub use file::{FileClient, FileHandle, FileUploadRequest, FileUploadStatus, FileUrl};
 pub use json::{JsonMap, RawJson};
 pub use metadata::{
     CacheConfig, IdempotencyStrategy, JoinMode, MetadataClient, RateLimitConfig, RateLimitPolicy, RetryLogic,
-    SchemaDef, SchemaType, StateChangeEvent, SubWorkflowParams, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask,
+    SchemaDef, SchemaType, StateChangeEvent, SubWorkflowParams, TaskDef, TimeoutPolicy, WorkflowDef,
+    WorkflowDefSummary, WorkflowTask,
 };
 pub use metrics::{Health, MetricSet, Metrics, MetricsServer};
 pub use runner::{RunnerControl, RunnerHandle, StopReport, TaskRunner, UndeliverableResult};
+pub use schedule::{
+    CronSchedule, ScheduleClient, ScheduleExecution, ScheduleExecutionState, ScheduleSearch, WorkflowSchedule,
+};
 pub use search::{Hits, Pages, Search, SearchField, SearchQuery, SearchRequest, SearchResult};
 pub use task::{
     ExternalStorageLocation, PayloadOperation, PayloadType, PollData, PollRequest, QueueShard, ReferenceUpdate,

@@ -1,14 +1,12 @@
 //! Definitions of tasks and workflows, and the calls under `/metadata`.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod client;
 
-use serde::Deserialize;
+use std::{collections::BTreeMap, time::Duration};
 
-use crate::{
-    error::{Error, ErrorKind, Result},
-    http::{Http, Method, Request},
-    json::{JsonMap, RawJson, wire, wire_enum},
-};
+use crate::json::{JsonMap, RawJson, wire, wire_enum};
+
+pub use client::MetadataClient;
 
 wire_enum! {
     /// How the delay before a retry grows.
@@ -539,165 +537,18 @@ impl WorkflowDef {
     }
 }
 
-/// The calls under `/metadata`. From [`Client::metadata`](crate::Client::metadata).
-///
-/// ```
-/// # #[cfg(feature = "embedded")] {
-/// use conductor_sync::{Client, Config, WorkflowDef, WorkflowTask};
-/// # let server = conductor_sync::embedded::EmbeddedServer::start()?;
-/// # let client = Client::new(Config::new(&server.url())?)?;
-/// let def = WorkflowDef::new("hello").task(WorkflowTask::simple("greet", "greet_ref"));
-/// client.metadata().register_workflow(&def)?;
-/// assert!(client.metadata().register_workflow(&def).is_err(), "it exists: use update_workflow");
-/// # }
-/// # Ok::<(), conductor_sync::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct MetadataClient {
-    http: Arc<Http>,
-}
-
-impl MetadataClient {
-    pub(crate) fn new(http: Arc<Http>) -> Self {
-        Self { http }
+wire! {
+    /// A version of a workflow definition in a list.
+    pub struct WorkflowDefSummary {
+        /// The name.
+        pub name: String = "name",
+        /// The version.
+        pub version: i32 = "version",
+        /// When it was created, milliseconds since 1970.
+        pub create_time: Option<i64> = "createTime",
+        /// When it was changed, milliseconds since 1970.
+        pub update_time: Option<i64> = "updateTime",
     }
-
-    /// Registers a task definition, or **replaces** the one of that name: `POST /metadata/taskdefs`.
-    ///
-    /// # Errors
-    /// When the name is empty, or the server can't be reached or refuses the definition.
-    pub fn register_task(&self, definition: &TaskDef) -> Result<()> {
-        self.register_tasks(std::slice::from_ref(definition))
-    }
-
-    /// Registers several task definitions, or **replaces** those of the same names: `POST /metadata/taskdefs`.
-    ///
-    /// # Errors
-    /// When there is none, a name is empty, or the server can't be reached or refuses one of them (then none is registered).
-    pub fn register_tasks(&self, definitions: &[TaskDef]) -> Result<()> {
-        if definitions.is_empty() {
-            return Err(Error::invalid("register task definitions", "the list must not be empty"));
-        }
-        for definition in definitions {
-            check_name("register task definition", &definition.name)?;
-        }
-        let about = ("register task definition", definitions[0].name.as_str());
-        let request = Request::new(Method::Post, "/metadata/taskdefs", &[], about)?.json(&definitions)?;
-        self.http.send(&request)?.done()
-    }
-
-    /// The definition of a task: `GET /metadata/taskdefs/{name}`.
-    ///
-    /// # Errors
-    /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
-    pub fn task(&self, name: &str) -> Result<TaskDef> {
-        let about = ("get task definition", name);
-        let request = Request::new(Method::Get, "/metadata/taskdefs/{name}", &[name], about)?;
-        self.http.send_safe(&request)?.json()
-    }
-
-    /// Replaces the definition of a task that is registered already: `PUT /metadata/taskdefs`. Workflows that run keep the
-    /// definition they started with.
-    ///
-    /// # Errors
-    /// [`Error::is_not_found`] when it is not registered; otherwise when the server can't be reached or refuses.
-    pub fn update_task(&self, definition: &TaskDef) -> Result<()> {
-        check_name("update task definition", &definition.name)?;
-        let about = ("update task definition", definition.name.as_str());
-        let request = Request::new(Method::Put, "/metadata/taskdefs", &[], about)?.json(definition)?;
-        self.http.send_safe(&request)?.done()
-    }
-
-    /// Deletes the definition of a task: `DELETE /metadata/taskdefs/{name}`.
-    ///
-    /// # Errors
-    /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
-    pub fn delete_task(&self, name: &str) -> Result<()> {
-        let about = ("delete task definition", name);
-        let request = Request::new(Method::Delete, "/metadata/taskdefs/{name}", &[name], about)?;
-        missing_as_not_found(self.http.send(&request))?.done()
-    }
-
-    /// Registers a new version of a workflow: `POST /metadata/workflow`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Conflict`] when that version exists; otherwise when the name is empty, or the server can't be reached or
-    /// refuses the definition.
-    pub fn register_workflow(&self, definition: &WorkflowDef) -> Result<()> {
-        check_name("register workflow", &definition.name)?;
-        let about = ("register workflow", definition.name.as_str());
-        let request = Request::new(Method::Post, "/metadata/workflow", &[], about)?.json(definition)?;
-        self.http.send(&request)?.done()
-    }
-
-    /// Registers a version of a workflow, or **replaces** it: `PUT /metadata/workflow`. Workflows that run keep the
-    /// definition they started with.
-    ///
-    /// # Errors
-    /// When the name is empty, or the server can't be reached or refuses the definition.
-    pub fn update_workflow(&self, definition: &WorkflowDef) -> Result<()> {
-        check_name("update workflow", &definition.name)?;
-        let about = ("update workflow", definition.name.as_str());
-        let request = Request::new(Method::Put, "/metadata/workflow", &[], about)?.json(&[definition])?;
-        let outcome: BulkOutcome = self.http.send_safe(&request)?.json()?;
-        match outcome.bulk_error_results.into_iter().next() {
-            None => Ok(()),
-            Some((name, message)) => Err(Error::new(ErrorKind::Rejected, format!("update workflow {name}"), message)),
-        }
-    }
-
-    /// The latest version of a workflow: `GET /metadata/workflow/{name}`.
-    ///
-    /// # Errors
-    /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
-    pub fn workflow(&self, name: &str) -> Result<WorkflowDef> {
-        let about = ("get workflow definition", name);
-        let request = Request::new(Method::Get, "/metadata/workflow/{name}", &[name], about)?;
-        self.http.send_safe(&request)?.json()
-    }
-
-    /// One version of a workflow: `GET /metadata/workflow/{name}?version=`.
-    ///
-    /// # Errors
-    /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
-    pub fn workflow_version(&self, name: &str, version: u16) -> Result<WorkflowDef> {
-        let about = ("get workflow definition", name);
-        let request = Request::new(Method::Get, "/metadata/workflow/{name}", &[name], about)?;
-        self.http.send_safe(&request.query("version", &version.to_string()))?.json()
-    }
-
-    /// Deletes one version of a workflow: `DELETE /metadata/workflow/{name}/{version}`.
-    ///
-    /// # Errors
-    /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
-    pub fn delete_workflow(&self, name: &str, version: u16) -> Result<()> {
-        let about = ("delete workflow definition", name);
-        let version = version.to_string();
-        let request = Request::new(Method::Delete, "/metadata/workflow/{name}/{version}", &[name, &version], about)?;
-        missing_as_not_found(self.http.send(&request))?.done()
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BulkOutcome {
-    #[serde(default)]
-    bulk_error_results: BTreeMap<String, String>,
-}
-
-fn check_name(operation: &str, name: &str) -> Result<()> {
-    match name.trim().is_empty() {
-        true => Err(Error::invalid(operation, "name must not be empty")),
-        false => Ok(()),
-    }
-}
-
-/// Deleting what does not exist is a 500 "No such …" on 3.32.1; here it is "not found" as everywhere else.
-fn missing_as_not_found<T>(outcome: Result<T>) -> Result<T> {
-    outcome.map_err(|error| match (error.status(), error.server_message()) {
-        (Some(500), Some(message)) if message.starts_with("No such ") => error.into_not_found(),
-        _ => error,
-    })
 }
 
 /// Whole seconds for the wire, rounded up so that a pause never gets shorter.

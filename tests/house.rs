@@ -18,14 +18,16 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
         "error" => &[],
         "json" | "config" | "metrics" => &["error"],
         "http" => &["error", "json", "config", "metrics"],
-        "metadata" => &["error", "json", "http"],
+        // A list of definitions is answered as a list of workflows is.
+        "metadata" => &["error", "json", "http", "workflow"],
         "search" => &["error", "http"],
         // A workflow holds its tasks, and a call about a task may answer its workflow.
-        "task" | "workflow" | "event" | "schedule" | "admin" => {
+        "task" | "workflow" | "event" | "schedule" | "admin" | "file" => {
             &["error", "json", "http", "metadata", "search", "task", "workflow"]
         }
         "client" => &[
             "error", "json", "config", "http", "metrics", "metadata", "task", "workflow", "event", "schedule", "admin",
+            "file",
         ],
         "builder" => &["error", "json", "metadata"],
         "worker" => &["error", "json", "metadata", "task"],
