@@ -88,6 +88,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod builder;
 mod client;
 mod config;
 #[cfg(feature = "embedded")]
@@ -102,6 +103,13 @@ mod task;
 mod worker;
 mod workflow;
 
+pub use builder::{
+    AgentCall, AgentCancel, AgentCard, AudioGeneration, ChatCompletion, DoWhile, EmbeddingGeneration, EmbeddingSearch,
+    EmbeddingStore, HttpRequest, ImageGeneration, IndexSearch, KafkaMessage, McpCall, McpTools, Node, PdfGeneration,
+    Reference, SubWorkflow, Switch, TaskReference, TextCompletion, TextIndexing, TypedTask, ValueOf, VideoGeneration,
+    WorkflowBuilder, task_reference, workflow_environment, workflow_field, workflow_input, workflow_secret,
+    workflow_variable,
+};
 pub use client::Client;
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
