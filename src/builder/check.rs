@@ -394,6 +394,11 @@ impl<'a> Checker<'a> {
         }
         for reference in task.join_on.iter().chain(&task.default_exclusive_join_task) {
             self.known(reference, scope, place, Some(task), "waits for");
+            let is_switch = self.tasks.get(reference.as_str()).is_some_and(|(task, _)| kind(task) == "SWITCH");
+            if is_switch && kind(task) == "JOIN" {
+                let what = "not for what follows in its branches: put a noop behind it";
+                self.found(place, format_args!("it waits for the switch `{reference}`, {what}"));
+            }
         }
     }
 
