@@ -139,10 +139,8 @@ impl Node {
 
     /// Lets the output be reused for `ttl` where `key`, a text with references, comes out equal; rounded up to whole seconds.
     pub fn cache(mut self, key: impl Into<String>, ttl: Duration) -> Self {
-        let mut config = CacheConfig::default();
-        config.key = Some(key.into());
-        config.ttl_in_second = self.seconds("cache", ttl);
-        self.task.cache_config = Some(config);
+        let ttl_in_second = self.seconds("cache", ttl);
+        self.task.cache_config = Some(CacheConfig { key: Some(key.into()), ttl_in_second, ..CacheConfig::default() });
         self
     }
 

@@ -334,11 +334,12 @@ impl<'a> Checker<'a> {
             None if !self.has_default(task, "expression") => {
                 self.found(&task.task_reference_name, "there is no script");
             }
-            Some(script) if input("evaluatorType").is_none_or(|evaluator| evaluator.contains("javascript")) => {
-                // What is looked up before it runs is not known yet.
-                if expression::references(&script).is_empty() {
-                    self.script(task, &script, &BTreeSet::new());
-                }
+            // What is looked up before it runs is not known yet.
+            Some(script)
+                if input("evaluatorType").is_none_or(|evaluator| evaluator.contains("javascript"))
+                    && expression::references(&script).is_empty() =>
+            {
+                self.script(task, &script, &BTreeSet::new());
             }
             _ => {}
         }

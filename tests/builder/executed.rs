@@ -49,7 +49,7 @@ fn simple_kinds(http: &str) -> Vec<Case> {
     let sum = Node::inline("sum", "$.a + $.b").input("a", workflow_input("a")).input("b", 2);
     let jq = Node::json_jq("jq", "[.list[] | . * 2]").input("list", workflow_input("list"));
     let http =
-        Node::http("http", HttpRequest::post(http, json!({"n": workflow_input("n")})).header("X-A", "b")).retries(0);
+        Node::http("http", HttpRequest::get(format!("{http}/{}", workflow_input("n"))).header("X-A", "b")).retries(0);
     let set = Node::set_variable("set", "colour", workflow_input("c"));
     let shown = Node::noop("noop");
     let wait = Node::wait("wait", Duration::from_millis(900));
