@@ -362,16 +362,7 @@ impl WorkflowBuilder {
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) with all findings, each with its place.
     pub fn build(&self) -> Result<WorkflowDef> {
-        let mut findings = check::findings(&self.def, &self.notes);
-        for definition in self.definitions().values() {
-            let name = &definition.name;
-            let place = format!("task definition {name}");
-            findings.extend(check::name_problem(name).map(|what| format!("{place}: the name {what}")));
-            let (lease, limit) = (definition.response_timeout_seconds, definition.timeout_seconds.unwrap_or(0));
-            if limit > 0 && lease.unwrap_or(3600) > limit {
-                findings.push(format!("{place}: the response timeout (3600 s unless set) is longer than the timeout"));
-            }
-        }
+        let findings = self.findings();
         if findings.is_empty() {
             return Ok(self.def.clone());
         }
@@ -382,15 +373,8 @@ impl WorkflowBuilder {
         Err(Error::invalid(format!("build workflow {}", self.def.name), format!("{count}{}", findings.join("; "))))
     }
 
-    /// The task definitions given along, the last one of each name.
-    fn definitions(&self) -> BTreeMap<&str, &TaskDef> {
-        let mut found = BTreeMap::new();
-        for note in &self.notes {
-            if let Note::Definition(definition) = note {
-                found.insert(definition.name.as_str(), &**definition);
-            }
-        }
-        found
+    fn findings(&self) -> Vec<String> {
+        check::findings(&self.def, &self.notes)
     }
 
     /// Builds the workflow and registers all of it: first the task definitions given along, then the sub-workflows, then the
@@ -400,14 +384,20 @@ impl WorkflowBuilder {
     /// What [`WorkflowBuilder::build`] finds, before anything is sent; otherwise when the server can't be reached or refuses.
     pub fn register(&self, metadata: &MetadataClient) -> Result<WorkflowDef> {
         let def = self.build()?;
-        let definitions: Vec<TaskDef> = self.definitions().into_values().cloned().collect();
-        if !definitions.is_empty() {
-            metadata.register_tasks(&definitions)?;
-        }
+        // Those of one name are equal, or there would have been a finding.
+        let (mut tasks, mut children) = (BTreeMap::new(), Vec::new());
         for note in &self.notes {
-            if let Note::SubWorkflow(child) = note {
-                metadata.update_workflow(child)?;
+            match note {
+                Note::Definition(task) => drop(tasks.insert(task.name.clone(), (**task).clone())),
+                Note::SubWorkflow(child) if !children.contains(&child) => children.push(child),
+                _ => {}
             }
+        }
+        if !tasks.is_empty() {
+            metadata.register_tasks(&tasks.into_values().collect::<Vec<_>>())?;
+        }
+        for child in children {
+            metadata.update_workflow(child)?;
         }
         metadata.update_workflow(&def)?;
         Ok(def)

@@ -15,8 +15,10 @@ mod refused;
 use std::{collections::BTreeSet, process};
 
 use conductor_sync::{
-    Client, Config, DoWhile, ErrorKind, Node, SubWorkflow, Switch, TaskDef, TypedTask, WorkflowBuilder, WorkflowDef,
-    WorkflowTask, embedded::EmbeddedServer, task_reference, workflow_input,
+    AgentCall, AgentCancel, AgentCard, AudioGeneration, ChatCompletion, Client, Config, DoWhile, EmbeddingGeneration,
+    EmbeddingSearch, EmbeddingStore, ErrorKind, ImageGeneration, IndexSearch, McpCall, McpTools, Node, PdfGeneration,
+    SubWorkflow, Switch, TaskDef, TextCompletion, TextIndexing, TypedTask, VideoGeneration, WorkflowBuilder,
+    WorkflowDef, WorkflowTask, embedded::EmbeddedServer, task_reference, workflow_input,
 };
 use random::Maker;
 use serde::{Deserialize, Serialize};
@@ -38,7 +40,6 @@ const MANY: usize = 200;
 #[test]
 fn workflows_made_at_random_are_accepted() {
     let seed = fastrand::u64(..);
-    println!("seed {seed}");
     let server = EmbeddedServer::start().unwrap();
     let embedded = Client::new(Config::new(&server.url()).unwrap()).unwrap();
     let real = real();
@@ -66,6 +67,89 @@ fn workflows_made_at_random_are_accepted() {
         }
     }
     assert!(kinds.len() > 15, "seed {seed}: only {kinds:?}");
+}
+
+#[test]
+fn what_is_broken_at_random_is_refused() {
+    let seed = fastrand::u64(..);
+    let mut maker = Maker::new(seed);
+    let mut n_broken = 0;
+    while n_broken < MANY {
+        let mut def = maker.workflow("broken", false).build().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let Some(finding) = random::break_one(&mut maker.rng, &mut def) else { continue };
+        n_broken += 1;
+        let outcome = WorkflowBuilder::from(def.clone()).build();
+        let said = outcome.err().map(|error| error.to_string()).unwrap_or_default();
+        let text = serde_json::to_string(&def).unwrap();
+        assert!(said.contains(finding), "seed {seed}: `{finding}` is not in `{said}`\n{text}");
+    }
+}
+
+#[test]
+fn every_kind_of_ai_task_has_its_name_and_inputs_on_the_wire() {
+    let text = workflow_input("text");
+    let nodes = [
+        Node::llm_chat_complete("t1", ChatCompletion::new("openai", "gpt").user_input(&text).temperature(0.5)),
+        Node::llm_text_complete("t2", TextCompletion::new("openai", "gpt").prompt(&text).max_tokens(10)),
+        Node::llm_generate_embeddings("t3", EmbeddingGeneration::new("openai", "gpt", &text)),
+        Node::llm_index_text("t4", TextIndexing::new("pg", "i", "openai", "e", &text, "id")),
+        Node::llm_search_index("t5", IndexSearch::new("pg", "i", "openai", "e", &text).max_results(3)),
+        Node::llm_store_embeddings("t6", EmbeddingStore::new("pg", "i", task_reference("t3").output("result"))),
+        Node::llm_get_embeddings("t7", EmbeddingSearch::new("pg", "i", task_reference("t3").output("result"))),
+        Node::generate_image("t8", ImageGeneration::new("openai", "gpt", &text).width(64)),
+        Node::generate_audio("t9", AudioGeneration::new("openai", "gpt", &text)),
+        Node::generate_video("t10", VideoGeneration::new("openai", "gpt", &text)),
+        Node::generate_pdf("t11", PdfGeneration::new(&text)),
+        Node::list_mcp_tools("t12", McpTools::new("http://mcp")),
+        Node::call_mcp_tool("t13", McpCall::new("http://mcp", "add").arguments(serde_json::json!({"a": 1}))),
+        Node::agent("t14", AgentCall::new("http://agent", &text).streaming(true)),
+        Node::get_agent_card("t15", AgentCard::new("http://agent")),
+        Node::cancel_agent("t16", AgentCancel::new("http://agent", task_reference("t14").output("taskId"))),
+    ];
+    let name = unique("builder_ai");
+    let def = WorkflowBuilder::new(&*name).tasks(nodes).build().unwrap();
+    let kinds: Vec<_> = def.tasks.iter().map(|task| task.task_type.as_deref().unwrap()).collect();
+    let expected = "LLM_CHAT_COMPLETE LLM_TEXT_COMPLETE LLM_GENERATE_EMBEDDINGS LLM_INDEX_TEXT LLM_SEARCH_INDEX \
+                    LLM_STORE_EMBEDDINGS LLM_GET_EMBEDDINGS GENERATE_IMAGE GENERATE_AUDIO GENERATE_VIDEO GENERATE_PDF \
+                    LIST_MCP_TOOLS CALL_MCP_TOOL AGENT GET_AGENT_CARD CANCEL_AGENT";
+    assert_eq!(kinds.join(" "), expected);
+    let chat = serde_json::to_value(&def.tasks[0].input_parameters).unwrap();
+    let given = serde_json::json!({"llmProvider": "openai", "model": "gpt", "userInput": "${workflow.input.text}", "temperature": 0.5});
+    assert_eq!(chat, given);
+    if let Some(real) = real() {
+        real.metadata().update_workflow(&def).unwrap();
+        real.metadata().delete_workflow(&name, 1).unwrap();
+    }
+}
+
+#[test]
+fn two_different_definitions_of_one_name_are_refused() {
+    let node =
+        |limit| Node::simple("a", format!("n{limit}")).definition(TaskDef::new("a").concurrent_exec_limit(limit));
+    check(&flow().task(node(1)).task(node(2)), &["task definition a: there are two different ones"]);
+    flow().task(node(1)).task_definition(TaskDef::new("a").concurrent_exec_limit(1)).build().unwrap();
+    let child = |n: &str| WorkflowBuilder::new("child").task(Node::noop(n));
+    let sub = |reference: &str, n| Node::sub_workflow(reference, SubWorkflow::registered(&child(n)));
+    check(&flow().task(sub("a", "x")).task(sub("b", "y")), &["sub-workflow child: there are two different ones"]);
+    flow().task(sub("a", "x")).task(sub("b", "x")).build().unwrap();
+}
+
+#[test]
+fn references_that_the_server_can_not_read_are_refused() {
+    for text in ["${}", "${ }", "${ workflow.input.a}", "${n.output.}", "${n.output[}", "${n.output.a b}", "${$.a}"] {
+        let builder = flow().task(Node::noop("n")).task(Node::noop("m").input("x", text));
+        assert!(builder.build().is_err(), "{text}");
+    }
+    for text in [
+        "$${n.nothing}",
+        "${n.output['a b']}",
+        "${n.output.a[0].b}",
+        "${n}",
+        "${HOME}",
+        "${n.output.${workflow.input.a}}",
+    ] {
+        flow().task(Node::noop("n")).task(Node::noop("m").input("x", text)).build().unwrap();
+    }
 }
 
 fn note_kinds(tasks: &[WorkflowTask], kinds: &mut BTreeSet<String>) {
@@ -187,7 +271,7 @@ fn a_typed_task_knows_its_fields() {
     check(&flow().task(price.clone().input("itme", 1)), &["p: the input `itme` is not one of `item`"]);
     check(&flow().task(&price).output("x", price.output("cent")), &["`p` has no output `cent`, only `cents`"]);
     check(&flow().task(&shout).output("x", shout.output("text")), &["no output `text`, only `result`"]);
-    assert_eq!(PRICE.worker(|_, order| Ok(Price { cents: order.item.len() as u32 })).task_type(), "price");
+    assert_eq!(PRICE.worker(|_, order| Ok(Price { cents: order.item.parse().unwrap() })).task_type(), "price");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     builder::{Note, expression},
     json::{JsonMap, RawJson},
-    metadata::{WorkflowDef, WorkflowTask},
+    metadata::{TaskDef, WorkflowDef, WorkflowTask},
 };
 
 /// What a `${workflow.…}` may name (3.32.1).
@@ -48,9 +48,6 @@ const OF_TASK: &[&str] = &[
     "iteration",
 ];
 
-/// `${NAME}` that the server fills in by itself (3.32.1).
-const OF_SYSTEM: &[&str] = &["CPEWF_TASK_ID", "NETFLIX_ENV", "NETFLIX_STACK"];
-
 /// Names of workflows that the routes of the server hide (3.32.1).
 const HIDDEN: &[&str] = &["names", "names-and-versions", "latest-versions"];
 
@@ -61,7 +58,41 @@ const OF_OBJECT: &[&str] = &["hasOwnProperty", "toString", "valueOf"];
 const MOST_LEVELS: usize = 20;
 
 pub(super) fn findings(def: &WorkflowDef, notes: &[Note]) -> Vec<String> {
-    checked(def, notes, 0)
+    let mut findings = checked(def, notes, 0);
+    let mut tasks: BTreeMap<&str, &TaskDef> = BTreeMap::new();
+    let mut children: BTreeMap<_, &WorkflowDef> = BTreeMap::new();
+    for note in notes {
+        match note {
+            Note::Definition(task) => {
+                if tasks.insert(&task.name, task).is_some_and(|other| other != &**task) {
+                    findings.push(format!("task definition {}: there are two different ones", task.name));
+                }
+                findings.extend(definition(task));
+            }
+            Note::SubWorkflow(child) => {
+                let other = children.insert((&child.name, child.version), child);
+                if other.is_some_and(|other| other != &**child) {
+                    findings.push(format!("sub-workflow {}: there are two different ones", child.name));
+                }
+            }
+            _ => {}
+        }
+    }
+    findings
+}
+
+/// What is wrong with a task definition.
+fn definition(task: &TaskDef) -> Option<String> {
+    let (lease, limit) = (task.response_timeout_seconds.unwrap_or(3600), task.timeout_seconds.unwrap_or(0));
+    let what = match name_problem(&task.name) {
+        Some(what) => format!("the name {what}"),
+        None if limit > 0 && lease > limit => {
+            format!("the response timeout ({lease} s, 3600 s unless set) is longer than the timeout ({limit} s)")
+        }
+        None if lease < 1 => "the response timeout must be 1 s or more".to_owned(),
+        None => return None,
+    };
+    Some(format!("task definition {}: {what}", task.name))
 }
 
 fn checked(def: &WorkflowDef, notes: &[Note], level: usize) -> Vec<String> {
@@ -238,6 +269,9 @@ impl<'a> Checker<'a> {
     }
 
     fn names(&mut self, task: &WorkflowTask) {
+        if let Some(found) = task.task_definition.as_ref().and_then(definition) {
+            self.found(&task.task_reference_name, found);
+        }
         let reference = task.task_reference_name.as_str();
         let place = if reference.is_empty() { "a task without a reference name" } else { reference };
         if let Some(what) = name_problem(&task.name) {
@@ -514,19 +548,23 @@ impl<'a> Checker<'a> {
 
     fn text(&mut self, text: &str, scope: &Scope, place: &str, task: Option<&WorkflowTask>) {
         for reference in expression::references(text) {
-            self.reference(reference.trim(), scope, place, task);
+            self.reference(reference, scope, place, task);
         }
     }
 
     fn reference(&mut self, reference: &str, scope: &Scope, place: &str, task: Option<&WorkflowTask>) {
         let parts = expression::parts(reference);
-        let Some(root) = parts.first() else {
+        let Some(root) = parts.first().filter(|_| !reference.trim().is_empty()) else {
             return self.found(place, "`${}` refers to nothing");
         };
+        if expression::is_broken(reference) {
+            return self.found(place, format_args!("`${{{reference}}}` is no path: write odd names as `['odd name']`"));
+        }
         // What is made of another reference is known only when it runs.
         let field = parts.get(1).filter(|_| !reference.split('.').take(2).any(|part| part.contains("${")));
         let name = parts.get(2).filter(|part| !part.contains(['$', '*', '?', '@', '('])).copied();
-        if root.contains('$') || OF_SYSTEM.contains(root) && parts.len() == 1 {
+        let is_environment = parts.len() == 1 && !self.tasks.contains_key(root) && is_upper_case(root);
+        if root.contains("${") || is_environment {
             return;
         }
         if *root == "workflow" {
@@ -582,6 +620,11 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// Whether it may be a variable of the server's process, which only the server knows: `${HOME}`.
+fn is_upper_case(root: &str) -> bool {
+    root.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
 fn kind(task: &WorkflowTask) -> &str {
     task.task_type.as_deref().unwrap_or("SIMPLE")
 }
@@ -625,7 +668,7 @@ fn inputs_used(def: &WorkflowDef) -> Option<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for (_, text) in expression::texts(&text) {
         for reference in expression::references(&text) {
-            if let ["workflow", "input", rest @ ..] = &*expression::parts(reference.trim()) {
+            if let ["workflow", "input", rest @ ..] = &*expression::parts(reference) {
                 let name = rest.first().filter(|name| !name.contains(['$', '*']))?;
                 names.insert((*name).to_owned());
             }

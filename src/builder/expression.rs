@@ -74,6 +74,16 @@ pub(super) fn parts(path: &str) -> Vec<&str> {
     path.split(['.', '[', ']']).map(|part| part.trim_matches(['\'', '"'])).filter(|part| !part.is_empty()).collect()
 }
 
+/// Whether the server can't read this as a path.
+pub(super) fn is_broken(path: &str) -> bool {
+    // What is inside quotes or made of another reference may look like anything.
+    if path.contains(['\'', '"']) || path.contains("${") {
+        return false;
+    }
+    let n_of = |c| path.matches(c).count();
+    path.ends_with('.') || n_of('[') != n_of(']') || path.contains(|c: char| c.is_whitespace()) && !path.contains('?')
+}
+
 /// The names that a script reads from `$`, as `$.name`, `$['name']` or `$["name"]`, outside of texts and comments.
 pub(super) fn script_names(script: &str) -> Vec<String> {
     let code = without_comments(script);

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use crate::{
-    builder::{Node, Note, WorkflowBuilder, reference::ValueOf},
+    builder::{Node, Note, WorkflowBuilder, check, reference::ValueOf},
     json::{JsonMap, RawJson},
     metadata::{SubWorkflowParams, WorkflowDef, WorkflowTask, whole_seconds},
     workflow::{StartWorkflowRequest, WorkflowStatus},
@@ -544,7 +544,7 @@ impl SubWorkflow {
     pub fn registered(child: &WorkflowBuilder) -> Self {
         let mut this = Self::named(&*child.def.name);
         this.params.version = child.def.version;
-        this.take_notes(child);
+        this.take_notes(child, child.findings());
         this.notes.push(Note::SubWorkflow(Box::new(child.def.clone())));
         this
     }
@@ -552,7 +552,9 @@ impl SubWorkflow {
     /// A workflow that is part of the one that runs it, and is not registered.
     pub fn inline(child: &WorkflowBuilder) -> Self {
         let mut this = Self::named(&*child.def.name);
-        this.take_notes(child);
+        // What its definition shows is found again when the whole is built.
+        let shown = check::findings(&child.def, &[]);
+        this.take_notes(child, child.findings().into_iter().filter(|finding| !shown.contains(finding)).collect());
         match RawJson::new(&child.def) {
             Ok(def) => this.params.workflow_definition = Some(def),
             Err(error) => this.notes.push(Note::Unusable(child.def.name.clone(), error.to_string())),
@@ -567,13 +569,12 @@ impl SubWorkflow {
         this
     }
 
-    /// What is to be registered before the child; what is wrong in it is found when the whole is built.
-    fn take_notes(&mut self, child: &WorkflowBuilder) {
+    /// Takes over what is to be registered before the child and what is wrong in it.
+    fn take_notes(&mut self, child: &WorkflowBuilder, findings: Vec<String>) {
         let to_register = |note: &&Note| matches!(note, Note::Definition(_) | Note::SubWorkflow(_));
         self.notes.extend(child.notes.iter().filter(to_register).cloned());
-        if let Err(error) = child.build() {
-            self.notes.push(Note::Unusable(child.def.name.clone(), error.to_string()));
-        }
+        let place = format!("sub-workflow {}", child.def.name);
+        self.notes.extend(findings.into_iter().map(|finding| Note::Unusable(place.clone(), finding)));
     }
 
     /// Sets the version. Defaults to the latest.

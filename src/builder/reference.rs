@@ -36,11 +36,11 @@ impl Reference {
         if path.is_empty() { whole } else { whole.field(path) }
     }
 
-    /// A value inside this one: a name, or a path of names with dots (`address.city`). A name with other characters than
-    /// letters, digits, `_` and `-` is one name, dots and all.
+    /// A value inside this one: a name, or a path of names with dots (`address.city`). `[0]` and `[*]` may follow a name. A
+    /// text with characters other than letters, digits, `_`, `-` and these is one name, dots and all.
     #[must_use]
     pub fn field(mut self, name: &str) -> Self {
-        let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']' | '\'' | '$' | '*');
+        let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']' | '*');
         match name.chars().all(is_plain) {
             true => self.path.extend([".", name]),
             false => self.path.extend(["['", &name.replace('\\', "\\\\").replace('\'', "\\'"), "']"]),

@@ -1,8 +1,9 @@
 //! Workflows made at random: each is right by construction, so `build()` and the server must accept it.
 
 use conductor_sync::{
-    ChatCompletion, DoWhile, HttpRequest, KafkaMessage, McpTools, Node, RetryLogic, StartWorkflowRequest, SubWorkflow,
-    Switch, TaskDef, TaskReference, TimeoutPolicy, WorkflowBuilder, WorkflowStatus, workflow_input, workflow_variable,
+    ChatCompletion, DoWhile, HttpRequest, KafkaMessage, McpTools, Node, RawJson, RetryLogic, StartWorkflowRequest,
+    SubWorkflow, Switch, TaskDef, TaskReference, TimeoutPolicy, WorkflowBuilder, WorkflowDef, WorkflowStatus,
+    WorkflowTask, workflow_input, workflow_variable,
 };
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -69,8 +70,8 @@ impl Maker {
         let node = match self.rng.bool() {
             true => node,
             false => {
-                let pause = Duration::from_millis(self.rng.u64(0..9000));
-                node.definition(TaskDef::new(name).retries(self.rng.u16(0..5), RetryLogic::LinearBackoff, pause))
+                let pause = Duration::from_millis(1700);
+                node.definition(TaskDef::new(name).retries(4, RetryLogic::LinearBackoff, pause))
             }
         };
         self.finish(node, scope)
@@ -189,4 +190,66 @@ impl Maker {
         };
         self.finish(node, scope)
     }
+}
+
+/// Breaks a right definition in one way; the words that the finding must have. `None` where it does not apply.
+pub(crate) fn break_one(rng: &mut Rng, def: &mut WorkflowDef) -> Option<&'static str> {
+    let n_tasks = def.tasks.len();
+    let at = rng.usize(..n_tasks);
+    let last = def.tasks[n_tasks - 1].task_reference_name.clone();
+    let task = &mut def.tasks[at];
+    match rng.usize(0..11) {
+        0 => {
+            let copy = task.clone();
+            def.tasks.push(copy);
+            Some("used more than once")
+        }
+        1 => break_input(task, "${nobody.output.x}", "`nobody`, which does not exist"),
+        2 => break_input(
+            task,
+            json!({"deep": [format!("at ${{{last}.output}}")]}),
+            match at + 1 == n_tasks {
+                true => "the task itself",
+                false => "which comes later",
+            },
+        ),
+        3 => {
+            task.name = "a/b".to_owned();
+            Some("the name can't be part of an address")
+        }
+        4 => {
+            task.task_reference_name = "x.y".to_owned();
+            Some("can't be used in references")
+        }
+        5 => break_input(task, "${workflow.inptu.a}", "a workflow has no `inptu`"),
+        6 => {
+            let join = def.tasks.iter_mut().find(|task| !task.join_on.is_empty())?;
+            join.join_on.push("nobody".to_owned());
+            Some("waits for `nobody`, which does not exist")
+        }
+        7 => {
+            let fork = def.tasks.iter_mut().find(|task| !task.fork_tasks.is_empty())?;
+            fork.fork_tasks.push(Vec::new());
+            Some("is empty")
+        }
+        8 => {
+            let fork = def.tasks.iter().position(|task| !task.fork_tasks.is_empty())?;
+            def.tasks.remove(fork + 1);
+            Some("no join follows")
+        }
+        9 => {
+            def.tasks.iter_mut().find(|task| !task.loop_over.is_empty())?.loop_over.clear();
+            Some("loop is empty")
+        }
+        _ => {
+            def.output_parameters.insert("bad".to_owned(), "${workflow.input.z}".into());
+            Some("the workflow has no input `z`")
+        }
+    }
+}
+
+fn break_input(task: &mut WorkflowTask, value: impl Into<RawJson>, finding: &'static str) -> Option<&'static str> {
+    // Loops may refer to what is inside them, and sub-workflows know their inputs.
+    task.input_parameters.insert("in0".to_owned(), value.into());
+    (task.loop_over.is_empty()).then_some(finding)
 }
