@@ -97,7 +97,8 @@ impl Node {
 
     /// FORK_JOIN_DYNAMIC and the JOIN behind it: one task `name` at the same time for each value of a list, which is only
     /// known when it runs. An object in the list is the input of its task, any other value its input `input`. The tasks are
-    /// called `_{name}_0`, `_{name}_1` …; [`Node::output`] is the output of the join, which holds their outputs by these.
+    /// called `_{name}_0`, `_{name}_1` … (`_{reference}_{name}_0` … where a dynamic fork has run before in the workflow);
+    /// [`Node::output`] is the output of the join, which holds their outputs by these.
     pub fn dynamic_fork(
         reference: impl Into<String>,
         name: impl Into<String>,
@@ -108,6 +109,7 @@ impl Node {
     }
 
     /// FORK_JOIN_DYNAMIC and the JOIN behind it: one run of the workflow `name` at the same time for each value of a list.
+    /// The runs are called `_{reference}_0`, `_{reference}_1` …, otherwise as [`Node::dynamic_fork`].
     pub fn dynamic_fork_workflow(
         reference: impl Into<String>,
         name: impl Into<String>,

@@ -5,8 +5,8 @@ use std::{thread, time::Duration};
 
 use conductor_sync::{
     Client, DoWhile, HttpRequest, Node, ReferenceUpdate, StartWorkflowRequest, SubWorkflow, Switch, TaskDef,
-    TaskResultStatus, TaskRunner, Worker, WorkflowBuilder, WorkflowStatus, task_reference, workflow_field,
-    workflow_input, workflow_variable,
+    TaskResultStatus, TaskRunner, TimeoutPolicy, Worker, WorkflowBuilder, WorkflowStatus, task_reference,
+    workflow_field, workflow_input, workflow_variable,
 };
 use serde_json::{Value, json};
 
@@ -239,6 +239,17 @@ fn kinds_with_others() -> Vec<Case> {
     let simple = Node::simple(&*name, "s").input("x", workflow_input("x"));
     let many = Node::dynamic_fork("many", &*name, workflow_input("list"));
     let second = format!("_{name}_1.y");
+    let again = Node::dynamic_fork("again", &*name, workflow_input("list"));
+    let first_again = format!("_again_{name}_0.y");
+    let each = Node::dynamic_fork_workflow("each", child.build().unwrap().name, workflow_input("list"));
+    let register = Node::sub_workflow("sub", SubWorkflow::registered(&child)).input("name", "Ada");
+    let alone = Node::simple(&*name, "alone").input("x", 1).timeout(Duration::from_secs(77), TimeoutPolicy::Retry);
+    let inner = Node::fork(
+        "inner",
+        [[Node::noop("i1")], [Node::noop("i2").input("x", task_reference("loop").output("iteration"))]],
+    );
+    let choice = Switch::on(task_reference("loop").output("iteration")).case("2", [constant("two", "'two'")]);
+    let looped = Node::do_while("loop", DoWhile::times(2, [inner, Node::switch("choice", choice), Node::noop("end")]));
     vec![
         case("SUB_WORKFLOW", known(flow("inline"), inline), json!({"who": "Ada"}), json!({"text": "Hi Ada"})),
         case("SUB_WORKFLOW", known(flow("by_name"), by_name), json!({"who": "Ada"}), json!({"text": "Hi Ada"})),
@@ -267,6 +278,28 @@ fn kinds_with_others() -> Vec<Case> {
             flow("simple").task(&simple).output("y", simple.output("y")).output("id", workflow_field("correlationId")),
             json!({"x": 8}),
             json!({"y": 9, "id": null}),
+        ),
+        case("SIMPLE", flow("alone").task(&alone).output("y", alone.output("y")), json!({}), json!({"y": 2})),
+        case(
+            "DO_WHILE",
+            flow("looped")
+                .task(&looped)
+                .output("n", looped.output("iteration"))
+                .output("two", task_reference("two").output("result")),
+            json!({}),
+            json!({"n": 2, "two": "two"}),
+        ),
+        case(
+            "FORK_JOIN_DYNAMIC",
+            flow("dfork_again").task(&many).task(&again).output("y", again.output(&first_again)),
+            json!({"list": [{"x": 1}, {"x": 2}]}),
+            json!({"y": 2}),
+        ),
+        case(
+            "FORK_JOIN_DYNAMIC",
+            flow("dfork_workflow").task(register).task(&each).output("t", each.output("_each_1.result")),
+            json!({"list": [{"name": "A"}, {"name": "B"}]}),
+            json!({"t": "Hi B"}),
         ),
         case(
             "FORK_JOIN_DYNAMIC",
@@ -341,6 +374,7 @@ fn tell(client: &Client, case: &Case) -> Option<String> {
             return complain(format!("{error}; {tasks:?}"));
         }
     };
+    client.metadata().delete_workflow(&name, 1).unwrap();
     let output = done.output.to_value().unwrap();
     let right = output == case.expected && done.status == case.status;
     let reason = done.reason_for_incompletion.unwrap_or_default();
