@@ -148,7 +148,8 @@ fn references_that_the_server_can_not_read_are_refused() {
         "${HOME}",
         "${n.output.${workflow.input.a}}",
     ] {
-        flow().task(Node::noop("n")).task(Node::noop("m").input("x", text)).build().unwrap();
+        let odd = Node::noop("m]'?");
+        flow().task(Node::noop("n")).task(odd).task(Node::noop("m").input("x", text)).build().unwrap();
     }
 }
 

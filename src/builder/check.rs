@@ -277,7 +277,8 @@ impl<'a> Checker<'a> {
         if let Some(what) = name_problem(&task.name) {
             self.found(place, format_args!("the name {what}"));
         }
-        let is_odd = |c: char| c.is_whitespace() || c.is_control() || "./\\[]{}()$'\"`,:;?@*#%&".contains(c);
+        // The first ones end a path or a reference (3.32.1), the slashes can't be part of an address.
+        let is_odd = |c: char| c.is_control() || " .[({}/\\".contains(c);
         if reference.is_empty() {
             self.found(place, "it needs one");
         } else if reference == "workflow" {

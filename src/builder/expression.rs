@@ -69,9 +69,11 @@ fn collect(value: &Value, path: &mut String, found: &mut Vec<(String, String)>) 
     }
 }
 
-/// The parts of a path: names and indices, without quotes.
+/// The parts of a path: what it begins with as it is, then names and indices without quotes.
 pub(super) fn parts(path: &str) -> Vec<&str> {
-    path.split(['.', '[', ']']).map(|part| part.trim_matches(['\'', '"'])).filter(|part| !part.is_empty()).collect()
+    let end = path.find(['.', '[']).unwrap_or(path.len());
+    let below = path[end..].split(['.', '[', ']']).map(|part| part.trim_matches(['\'', '"']));
+    std::iter::once(&path[..end]).chain(below).filter(|part| !part.is_empty()).collect()
 }
 
 /// Whether the server can't read this as a path.
@@ -81,7 +83,7 @@ pub(super) fn is_broken(path: &str) -> bool {
         return false;
     }
     let n_of = |c| path.matches(c).count();
-    path.ends_with('.') || n_of('[') != n_of(']') || path.contains(|c: char| c.is_whitespace()) && !path.contains('?')
+    path.ends_with('.') || n_of('[') != n_of(']') || path.contains(' ') && !path.contains('?')
 }
 
 /// The names that a script reads from `$`, as `$.name`, `$['name']` or `$["name"]`, outside of texts and comments.
@@ -147,6 +149,18 @@ mod tests {
             ("$${a.output} $x {y} ${open", vec![]),
         ] {
             assert_eq!(references(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_taken_apart() {
+        for (path, expected) in [
+            ("a.output.b[0].c", vec!["a", "output", "b", "0", "c"]),
+            ("a]'b.output['c d']", vec!["a]'b", "output", "c d"]),
+            ("a", vec!["a"]),
+            ("", vec![]),
+        ] {
+            assert_eq!(parts(path), expected, "{path}");
         }
     }
 

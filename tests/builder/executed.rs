@@ -218,111 +218,89 @@ fn looping_kinds() -> Vec<Case> {
     ]
 }
 
+/// With other workflows, and with answers from outside.
 fn kinds_with_others() -> Vec<Case> {
     let child =
         flow("child").inputs(["name"]).task(constant("hi", "'Hi ' + $.name").input("name", workflow_input("name")));
-    let inline = Node::sub_workflow("sub", SubWorkflow::inline(&child)).input("name", workflow_input("who"));
-    let by_name = Node::sub_workflow("sub", SubWorkflow::registered(&child)).input("name", workflow_input("who"));
-    let known = |flow: WorkflowBuilder, node: Node| flow.output("text", node.output("result")).task(node);
-    let first = Node::sub_workflow("sub", SubWorkflow::registered(&child)).input("name", "Ada");
     let child_name = child.build().unwrap().name;
-    let request = StartWorkflowRequest::new(child_name).input(json!({"name": workflow_input("who")}));
+    let sub = |which, name| Node::sub_workflow("sub", which).input("name", name);
+    let inline = sub(SubWorkflow::inline(&child), workflow_input("who"));
+    let by_name = sub(SubWorkflow::registered(&child), workflow_input("who"));
+    let known = |flow: WorkflowBuilder, node: Node| flow.output("text", node.output("result")).task(node);
+    let request = StartWorkflowRequest::new(&*child_name).input(json!({"name": workflow_input("who")}));
     let started = Node::start_workflow("start", &request);
     let length = constant("length", "$.id.length").input("id", started.output("workflowId"));
-    let start_flow = flow("start").task(first).task(&started).task(&length).output("n", length.output("result"));
-    let human = Node::human("ask");
-    let signal = Node::wait_for_signal("ask");
-    let name = unique("builder_runs_dynamic");
-    let dynamic = Node::dynamic("dyn", workflow_input("which")).input("x", 5);
-    let dynamic_flow =
-        flow("dynamic").task_definition(TaskDef::new(&*name)).task(&dynamic).output("y", dynamic.output("y"));
-    let simple = Node::simple(&*name, "s").input("x", workflow_input("x"));
-    let many = Node::dynamic_fork("many", &*name, workflow_input("list"));
-    let second = format!("_{name}_1.y");
-    let again = Node::dynamic_fork("again", &*name, workflow_input("list"));
-    let first_again = format!("_again_{name}_0.y");
-    let each = Node::dynamic_fork_workflow("each", child.build().unwrap().name, workflow_input("list"));
-    let register = Node::sub_workflow("sub", SubWorkflow::registered(&child)).input("name", "Ada");
-    let alone = Node::simple(&*name, "alone").input("x", 1).timeout(Duration::from_secs(77), TimeoutPolicy::Retry);
-    let inner = Node::fork(
-        "inner",
-        [[Node::noop("i1")], [Node::noop("i2").input("x", task_reference("loop").output("iteration"))]],
-    );
-    let choice = Switch::on(task_reference("loop").output("iteration")).case("2", [constant("two", "'two'")]);
-    let looped = Node::do_while("loop", DoWhile::times(2, [inner, Node::switch("choice", choice), Node::noop("end")]));
+    let start_flow = flow("start").task(&by_name).task(&started).task(&length).output("n", length.output("result"));
+    let each = Node::dynamic_fork_workflow("each", child_name, workflow_input("list"));
+    let each_flow = flow("dfork_workflow").task(&by_name).task(&each).output("t", each.output("_each_1.result"));
+    let (human, signal) = (Node::human("ask"), Node::wait_for_signal("ask"));
+    let answered = |kind, node: &Node| Case {
+        meanwhile: answer,
+        ..case(kind, flow(kind).task(node).output("said", node.output("said")), json!({}), json!({"said": "yes"}))
+    };
     vec![
         case("SUB_WORKFLOW", known(flow("inline"), inline), json!({"who": "Ada"}), json!({"text": "Hi Ada"})),
         case("SUB_WORKFLOW", known(flow("by_name"), by_name), json!({"who": "Ada"}), json!({"text": "Hi Ada"})),
         case("START_WORKFLOW", start_flow, json!({"who": "Ada"}), json!({"n": 36})),
-        Case {
-            meanwhile: answer,
-            ..case(
-                "HUMAN",
-                flow("human").task(&human).output("said", human.output("said")),
-                json!({}),
-                json!({"said": "yes"}),
-            )
-        },
-        Case {
-            meanwhile: answer,
-            ..case(
-                "WAIT",
-                flow("signal").task(&signal).output("said", signal.output("said")),
-                json!({}),
-                json!({"said": "yes"}),
-            )
-        },
-        case("DYNAMIC", dynamic_flow, json!({"which": name}), json!({"y": 6})),
+        case(
+            "FORK_JOIN_DYNAMIC",
+            each_flow,
+            json!({"who": "Ada", "list": [{"name": "A"}, {"name": "B"}]}),
+            json!({"t": "Hi B"}),
+        ),
+        answered("HUMAN", &human),
+        answered("WAIT", &signal),
+    ]
+}
+
+/// With a worker that adds 1 to `x`; its name is `name`.
+fn kinds_with_workers(name: &str) -> Vec<Case> {
+    let dynamic = Node::dynamic("dyn", workflow_input("which")).input("x", 5);
+    let dynamic_flow = flow("dynamic").task_definition(TaskDef::new(name)).task(&dynamic);
+    let simple = Node::simple(name, "s").input("x", workflow_input("x"));
+    let alone = Node::simple(name, "alone").input("x", 1).timeout(Duration::from_secs(77), TimeoutPolicy::Retry);
+    let many = Node::dynamic_fork("many", name, workflow_input("list"));
+    let again = Node::dynamic_fork("again", name, workflow_input("list"));
+    let (second, first_again) = (format!("_{name}_1.y"), format!("_again_{name}_0.y"));
+    let list = json!({"list": [{"x": 1}, {"x": 2}]});
+    let looked_up = simple.output("y");
+    vec![
+        case("DYNAMIC", dynamic_flow.output("y", dynamic.output("y")), json!({"which": name}), json!({"y": 6})),
         case(
             "SIMPLE",
-            flow("simple").task(&simple).output("y", simple.output("y")).output("id", workflow_field("correlationId")),
+            flow("simple").task(&simple).output("y", looked_up).output("id", workflow_field("correlationId")),
             json!({"x": 8}),
             json!({"y": 9, "id": null}),
         ),
         case("SIMPLE", flow("alone").task(&alone).output("y", alone.output("y")), json!({}), json!({"y": 2})),
         case(
-            "DO_WHILE",
-            flow("looped")
-                .task(&looped)
-                .output("n", looped.output("iteration"))
-                .output("two", task_reference("two").output("result")),
-            json!({}),
-            json!({"n": 2, "two": "two"}),
+            "FORK_JOIN_DYNAMIC",
+            flow("dfork_list").task(&many).output("y", many.output(&second)),
+            list.clone(),
+            json!({"y": 3}),
         ),
         case(
             "FORK_JOIN_DYNAMIC",
             flow("dfork_again").task(&many).task(&again).output("y", again.output(&first_again)),
-            json!({"list": [{"x": 1}, {"x": 2}]}),
+            list,
             json!({"y": 2}),
         ),
-        case(
-            "FORK_JOIN_DYNAMIC",
-            flow("dfork_workflow").task(register).task(&each).output("t", each.output("_each_1.result")),
-            json!({"list": [{"name": "A"}, {"name": "B"}]}),
-            json!({"t": "Hi B"}),
-        ),
-        case(
-            "FORK_JOIN_DYNAMIC",
-            flow("dfork_list").task(&many).output("y", many.output(&second)),
-            json!({"list": [{"x": 1}, {"x": 2}]}),
-            json!({"y": 3}),
-        ),
     ]
+}
+
+fn fork_and_switch_in_a_loop() -> Case {
+    let round = task_reference("loop").output("iteration");
+    let inner = Node::fork("inner", [[Node::noop("i1")], [Node::noop("i2").input("x", &round)]]);
+    let choice = Switch::on(&round).case("2", [constant("two", "'two'")]);
+    let looped = Node::do_while("loop", DoWhile::times(2, [inner, Node::switch("choice", choice), Node::noop("end")]));
+    let two = task_reference("two").output("result");
+    let flow = flow("looped").task(&looped).output("n", looped.output("iteration")).output("two", two);
+    case("DO_WHILE", flow, json!({}), json!({"n": 2, "two": "two"}))
 }
 
 #[derive(serde::Deserialize)]
 struct Number {
     x: i64,
-}
-
-/// The worker of the cases that need one: its task's name is in the definition or in the input.
-fn worker_for(case: &Case) -> Option<Worker> {
-    let name = match case.kind {
-        "DYNAMIC" => case.input["which"].as_str()?.to_owned(),
-        "SIMPLE" => case.flow.build().unwrap().tasks[0].name.clone(),
-        _ => case.flow.build().unwrap().tasks[0].input_parameters.get("forkTaskName")?.decode().unwrap(),
-    };
-    Some(Worker::new(name, |_, n: Number| Ok(json!({"y": n.x + 1}))))
 }
 
 #[test]
@@ -332,6 +310,9 @@ fn every_kind_runs_to_its_output() {
     cases.extend(branching_kinds());
     cases.extend(looping_kinds());
     cases.extend(kinds_with_others());
+    cases.push(fork_and_switch_in_a_loop());
+    let name = unique("builder_adds");
+    cases.extend(kinds_with_workers(&name));
     for case in &cases {
         let def = case.flow.build().unwrap_or_else(|error| panic!("{error}"));
         let is_there = def.tasks.iter().any(|task| task.task_type.as_deref() == Some(case.kind));
@@ -340,13 +321,8 @@ fn every_kind_runs_to_its_output() {
     let Some(client) = real() else { return };
     let wrong: Vec<String> = thread::scope(|scope| {
         let client = &client;
-        // The list shares its worker's name between three cases, so that one runner serves them all.
-        let mut runner = TaskRunner::new(client);
-        let workers = cases.iter().filter(|case| matches!(case.kind, "DYNAMIC")).filter_map(worker_for);
-        for worker in workers {
-            runner = runner.worker(worker);
-        }
-        let runner = runner.start().unwrap();
+        let adds = Worker::new(&*name, |_, n: Number| Ok(json!({"y": n.x + 1})));
+        let runner = TaskRunner::new(client).worker(adds).start().unwrap();
         let told: Vec<_> = cases.iter().map(|case| scope.spawn(move || tell(client, case))).collect();
         let wrong = told.into_iter().filter_map(|told| told.join().unwrap()).collect();
         assert!(runner.stop(Duration::from_secs(10)).is_clean());
@@ -364,7 +340,7 @@ fn tell(client: &Client, case: &Case) -> Option<String> {
     let id = client.workflows().start(&StartWorkflowRequest::new(&*name).input(case.input.clone())).unwrap();
     (case.meanwhile)(client, &id);
     // A system task that waits in a queue may be looked at late on a busy server.
-    let done = match client.workflows().wait(&id, Duration::from_secs(60)) {
+    let done = match client.workflows().wait(&id, Duration::from_secs(90)) {
         Ok(done) => done,
         Err(error) => {
             let seen = client.workflows().get(&id).unwrap();
