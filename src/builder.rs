@@ -359,6 +359,9 @@ impl WorkflowBuilder {
     /// - tasks that can't be reached, behind one that terminates the workflow;
     /// - sub-workflows given along: the same checks, and inputs that they do not know.
     ///
+    /// Not checked are the grammar of scripts and jq expressions, what only the server knows (workflows, tasks and events
+    /// named, `${HOME}` and the like), and the types of values.
+    ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) with all findings, each with its place.
     pub fn build(&self) -> Result<WorkflowDef> {

@@ -12,13 +12,13 @@ mod random;
 #[path = "builder/refused.rs"]
 mod refused;
 
-use std::{collections::BTreeSet, process};
+use std::{collections::BTreeSet, process, time::Duration};
 
 use conductor_sync::{
     AgentCall, AgentCancel, AgentCard, AudioGeneration, ChatCompletion, Client, Config, DoWhile, EmbeddingGeneration,
     EmbeddingSearch, EmbeddingStore, ErrorKind, ImageGeneration, IndexSearch, McpCall, McpTools, Node, PdfGeneration,
-    SubWorkflow, Switch, TaskDef, TextCompletion, TextIndexing, TypedTask, VideoGeneration, WorkflowBuilder,
-    WorkflowDef, WorkflowTask, embedded::EmbeddedServer, task_reference, workflow_input,
+    SubWorkflow, Switch, TaskDef, TextCompletion, TextIndexing, TimeoutPolicy, TypedTask, VideoGeneration,
+    WorkflowBuilder, WorkflowDef, WorkflowTask, embedded::EmbeddedServer, task_reference, workflow_input,
 };
 use random::Maker;
 use serde::{Deserialize, Serialize};
@@ -250,6 +250,10 @@ fn settings_on_the_wrong_task_are_refused() {
     ] {
         check(&flow().task(node), &["n: ", finding]);
     }
+    let second = Duration::from_secs(1);
+    check(&flow().task(Node::noop("n")).timeout(second, TimeoutPolicy::Retry), &["workflow: the timeout policy"]);
+    let short = Node::simple("a", "n").definition(TaskDef::new("a").timeout(second, TimeoutPolicy::Retry));
+    check(&flow().task(short), &["task definition a: the response timeout"]);
 }
 
 #[derive(Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     builder::{Note, expression},
     json::{JsonMap, RawJson},
-    metadata::{TaskDef, WorkflowDef, WorkflowTask},
+    metadata::{TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask},
 };
 
 /// What a `${workflow.…}` may name (3.32.1).
@@ -191,6 +191,9 @@ impl<'a> Checker<'a> {
         if def.schema_version.is_some_and(|version| version != 2) {
             self.found("workflow", "the schema version must be 2");
         }
+        if def.timeout_policy == Some(TimeoutPolicy::Retry) {
+            self.found("workflow", "the timeout policy can't be RETRY, which is for tasks");
+        }
         self.collect(&def.tasks, &Path::new());
         let mut scope = Scope::default();
         self.list(&def.tasks, &mut scope, "workflow");
@@ -269,9 +272,6 @@ impl<'a> Checker<'a> {
     }
 
     fn names(&mut self, task: &WorkflowTask) {
-        if let Some(found) = task.task_definition.as_ref().and_then(definition) {
-            self.found(&task.task_reference_name, found);
-        }
         let reference = task.task_reference_name.as_str();
         let place = if reference.is_empty() { "a task without a reference name" } else { reference };
         if let Some(what) = name_problem(&task.name) {
