@@ -34,6 +34,59 @@
 //! # Ok::<(), conductor_sync::Error>(())
 //! ```
 //!
+//! # Create and execute workflows
+//!
+//! A [`WorkflowBuilder`] puts tasks, which are [`Node`]s, in order. There is a constructor for each kind of task: `simple` is
+//! what workers execute, the server itself executes [`Node::http`], [`Node::inline`], [`Node::switch`], [`Node::fork`],
+//! [`Node::do_while`], [`Node::sub_workflow`] and the others. What one task takes from another is a [`Reference`], made by a
+//! call on what it refers to: [`Node::output`], [`workflow_input`], [`workflow_variable`]; text with `${…}` will do as well.
+//!
+//! [`WorkflowBuilder::build`] checks everything and tells all that is wrong, each with its place, before the server is asked;
+//! [`WorkflowBuilder::register`] sends what belongs together in the right order. With a [`TypedTask`] the worker and the
+//! workflow share the names of inputs and outputs.
+//!
+//! ```
+//! # #[cfg(feature = "embedded")] {
+//! use std::time::Duration;
+//! use conductor_sync::{embedded::EmbeddedServer, *};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Order { item: String, pieces: u32 }
+//! #[derive(Serialize, Deserialize)]
+//! struct Price { cents: u32 }
+//! const PRICE: TypedTask<Order, Price> = TypedTask::new("price");
+//!
+//! let server = EmbeddedServer::start()?;
+//! let client = Client::new(Config::new(&server.url())?)?;
+//!
+//! // Build and register: the task definition goes first, then the workflow.
+//! let price = PRICE
+//!     .node("price_ref")
+//!     .input("item", workflow_input("item"))
+//!     .input("pieces", 3)
+//!     .definition(TaskDef::new("price").retries(2, RetryLogic::Fixed, Duration::from_secs(1)));
+//! let shop = WorkflowBuilder::new("shop").inputs(["item"]).task(&price).output("cents", price.output("cents"));
+//! shop.register(&client.metadata())?;
+//!
+//! // What is wrong is told at once: the output is called `cents`.
+//! let error = shop.output("oops", price.output("cent")).build().unwrap_err();
+//! assert!(error.to_string().contains("`price_ref` has no output `cent`, only `cents`"));
+//!
+//! // Execute.
+//! let worker = PRICE.worker(|_, order| Ok(Price { cents: 30 * order.pieces }));
+//! let runner = TaskRunner::new(&client).worker(worker).start()?;
+//! let request = StartWorkflowRequest::new("shop").input(serde_json::json!({"item": "apple"}));
+//! let id = client.workflows().start(&request)?;
+//! let done = client.workflows().wait(&id, Duration::from_secs(30))?;
+//! assert_eq!(done.output.get(), r#"{"cents":90}"#);
+//! # assert!(runner.stop(Duration::from_secs(5)).is_clean());
+//! # }
+//! # Ok::<(), conductor_sync::Error>(())
+//! ```
+//!
+//! Branches, loops and sub-workflows are shown at [`WorkflowBuilder`] and in the example `control_flow`.
+//!
 //! # Verdicts
 //!
 //! `Ok` completes the task. `?` on any error fails the attempt, and the server retries as the task definition says.
@@ -81,14 +134,15 @@
 //! # Glossary
 //!
 //! *Task*: one execution. *Task definition*: how tasks of a name are retried and timed out. *Workflow task*: a node of a
-//! workflow definition. *Workflow*: one execution. *Worker*: a handler with its settings. *Handler*: your function.
-//! *Runner*: runs the workers of a process. *Poller*, *pool*, *updater*: its three stages. *Slot*: the right to hold one
-//! task. *Lease*: how long the server waits for a task. *Heartbeat*: extends the lease. *Domain*: a queue of its own for
-//! some of the tasks of a type.
+//! workflow definition. *Node*: a workflow task to be, in a builder. *Workflow*: one execution. *Worker*: a handler with its
+//! settings. *Handler*: your function. *Runner*: runs the workers of a process. *Poller*, *pool*, *updater*: its three
+//! stages. *Slot*: the right to hold one task. *Lease*: how long the server waits for a task. *Heartbeat*: extends the
+//! lease. *Domain*: a queue of its own for some of the tasks of a type.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admin;
+mod builder;
 mod client;
 mod config;
 #[cfg(feature = "embedded")]
@@ -108,6 +162,13 @@ mod worker;
 mod workflow;
 
 pub use admin::{AdminClient, EnvironmentValue, QueueUpdate, ServerHealth};
+pub use builder::{
+    AgentCall, AgentCancel, AgentCard, AudioGeneration, ChatCompletion, DoWhile, EmbeddingGeneration, EmbeddingSearch,
+    EmbeddingStore, HttpRequest, ImageGeneration, IndexSearch, KafkaMessage, McpCall, McpTools, Node, PdfGeneration,
+    Reference, SubWorkflow, Switch, TaskReference, TextCompletion, TextIndexing, TypedTask, ValueOf, VideoGeneration,
+    WorkflowBuilder, task_reference, workflow_environment, workflow_field, workflow_input, workflow_secret,
+    workflow_variable,
+};
 pub use client::Client;
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};

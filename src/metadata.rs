@@ -286,7 +286,7 @@ wire! {
 }
 
 wire! {
-    /// A node of a [`WorkflowDef`].
+    /// A node of a [`WorkflowDef`], in the form of the wire; a [`Node`](crate::Node) makes one of any kind.
     ///
     /// ```
     /// use conductor_sync::WorkflowTask;
@@ -416,7 +416,8 @@ wire! {
 }
 
 wire! {
-    /// The definition of a workflow.
+    /// The definition of a workflow, in the form of the wire: nothing is checked here. A
+    /// [`WorkflowBuilder`](crate::WorkflowBuilder) makes one and checks it.
     ///
     /// ```
     /// use conductor_sync::{WorkflowDef, WorkflowTask};

@@ -136,6 +136,17 @@ fn search_and_bulk_finds_and_removes_its_workflows() {
 }
 
 #[test]
+fn workflows_prints_receipts() {
+    check("workflows", "{\"cents\":90,\"receipt\":\"apple: 0.90\"}");
+}
+
+/// The embedded server does not run it, so it prints what it would register.
+#[test]
+fn control_flow_is_checked() {
+    check("control_flow", "checked: look, look_join, which, each_guest");
+}
+
+#[test]
 fn every_example_is_run_here() {
     let here = include_str!("examples.rs");
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");

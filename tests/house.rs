@@ -29,7 +29,8 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
             "error", "json", "config", "http", "metrics", "metadata", "task", "workflow", "event", "schedule", "admin",
             "file",
         ],
-        "builder" => &["error", "json", "metadata"],
+        // A worker names the tasks it runs, and START_WORKFLOW holds a request.
+        "builder" => &["error", "json", "metadata", "workflow", "worker"],
         "worker" => &["error", "json", "metadata", "task"],
         "runner" => &["error", "json", "config", "metrics", "http", "metadata", "task", "workflow", "client", "worker"],
         // The wire types only, so that a bug it shares with the client can't hide.

@@ -1,0 +1,739 @@
+//! What is wrong with a definition: everything at once, each finding with its place. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    builder::{Note, expression},
+    json::{JsonMap, RawJson},
+    metadata::{TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask},
+};
+
+/// What a `${workflow.…}` may name (3.32.1).
+const OF_WORKFLOW: &[&str] = &[
+    "input",
+    "output",
+    "status",
+    "workflowId",
+    "parentWorkflowId",
+    "parentWorkflowTaskId",
+    "workflowType",
+    "version",
+    "correlationId",
+    "reasonForIncompletion",
+    "schemaVersion",
+    "variables",
+    "secrets",
+    "env",
+];
+
+/// What a `${task.…}` may name (3.32.1).
+const OF_TASK: &[&str] = &[
+    "input",
+    "output",
+    "taskType",
+    "status",
+    "referenceTaskName",
+    "retryCount",
+    "correlationId",
+    "pollCount",
+    "taskDefName",
+    "scheduledTime",
+    "startTime",
+    "endTime",
+    "workflowInstanceId",
+    "taskId",
+    "reasonForIncompletion",
+    "callbackAfterSeconds",
+    "workerId",
+    "iteration",
+];
+
+/// Names of workflows that the routes of the server hide (3.32.1).
+const HIDDEN: &[&str] = &["names", "names-and-versions", "latest-versions"];
+
+/// What every JavaScript object has.
+const OF_OBJECT: &[&str] = &["hasOwnProperty", "toString", "valueOf"];
+
+/// How deep sub-workflows may hold each other.
+const MOST_LEVELS: usize = 20;
+
+pub(super) fn findings(def: &WorkflowDef, notes: &[Note]) -> Vec<String> {
+    let mut findings = checked(def, notes, 0);
+    let mut tasks: BTreeMap<&str, &TaskDef> = BTreeMap::new();
+    let mut children: BTreeMap<_, &WorkflowDef> = BTreeMap::new();
+    for note in notes {
+        match note {
+            Note::Definition(task) => {
+                if tasks.insert(&task.name, task).is_some_and(|other| other != &**task) {
+                    findings.push(format!("task definition {}: there are two different ones", task.name));
+                }
+                findings.extend(definition(task));
+            }
+            Note::SubWorkflow(child) => {
+                let other = children.insert((&child.name, child.version), child);
+                if other.is_some_and(|other| other != &**child) {
+                    findings.push(format!("sub-workflow {}: there are two different ones", child.name));
+                }
+            }
+            _ => {}
+        }
+    }
+    findings
+}
+
+/// What is wrong with a task definition.
+fn definition(task: &TaskDef) -> Option<String> {
+    let (lease, limit) = (task.response_timeout_seconds.unwrap_or(3600), task.timeout_seconds.unwrap_or(0));
+    let what = match name_problem(&task.name) {
+        Some(what) => format!("the name {what}"),
+        None if limit > 0 && lease > limit => {
+            format!("the response timeout ({lease} s, 3600 s unless set) is longer than the timeout ({limit} s)")
+        }
+        None if lease < 1 => "the response timeout must be 1 s or more".to_owned(),
+        None => return None,
+    };
+    Some(format!("task definition {}: {what}", task.name))
+}
+
+fn checked(def: &WorkflowDef, notes: &[Note], level: usize) -> Vec<String> {
+    let mut checker = Checker::new(def, notes, level);
+    checker.workflow();
+    checker.findings
+}
+
+/// What makes a name unfit, if anything: most names become part of an address.
+pub(super) fn name_problem(name: &str) -> Option<&'static str> {
+    match name {
+        _ if name.trim().is_empty() => Some("is empty"),
+        "." | ".." => Some("can't be part of an address"),
+        _ if name.contains(['/', '\\']) || name.chars().any(char::is_control) => Some("can't be part of an address"),
+        _ => None,
+    }
+}
+
+/// Where a task is: the containers around it from the outside, each with the number of the branch.
+type Path = Vec<(String, usize)>;
+
+struct Checker<'a> {
+    def: &'a WorkflowDef,
+    level: usize,
+    tasks: BTreeMap<&'a str, (&'a WorkflowTask, Path)>,
+    outputs: BTreeMap<&'a str, &'a [&'static str]>,
+    inputs: BTreeMap<&'a str, &'a [&'static str]>,
+    children: BTreeMap<(&'a str, Option<i32>), &'a WorkflowDef>,
+    templates: BTreeMap<&'a str, &'a JsonMap>,
+    has_loop: bool,
+    findings: Vec<String>,
+}
+
+/// Which tasks may be referred to at a place.
+#[derive(Clone, Default)]
+struct Scope {
+    earlier: BTreeSet<String>,
+    /// The tasks of the loops around, which may have run in the round before.
+    looped: BTreeSet<String>,
+}
+
+impl Scope {
+    fn sees(&self, reference: &str) -> bool {
+        self.earlier.contains(reference) || self.looped.contains(reference)
+    }
+
+    fn with(&self, reference: &str) -> Self {
+        let mut inner = self.clone();
+        inner.earlier.insert(reference.to_owned());
+        inner
+    }
+}
+
+impl<'a> Checker<'a> {
+    fn new(def: &'a WorkflowDef, notes: &'a [Note], level: usize) -> Self {
+        let mut this = Self {
+            def,
+            level,
+            tasks: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+            children: BTreeMap::new(),
+            templates: BTreeMap::new(),
+            has_loop: false,
+            findings: Vec::new(),
+        };
+        for note in notes {
+            match note {
+                Note::Inputs(reference, fields) => drop(this.inputs.insert(reference, fields)),
+                Note::Outputs(reference, fields) => drop(this.outputs.insert(reference, fields)),
+                Note::SubWorkflow(child) => drop(this.children.insert((&child.name, child.version), child)),
+                Note::Definition(task) => drop(this.templates.insert(&task.name, &task.input_template)),
+                Note::Unusable(reference, what) => this.findings.push(format!("{reference}: {what}")),
+            }
+        }
+        this
+    }
+
+    fn found(&mut self, place: &str, what: impl std::fmt::Display) {
+        self.findings.push(format!("{place}: {what}"));
+    }
+
+    fn workflow(&mut self) {
+        let def = self.def;
+        if let Some(what) = name_problem(&def.name) {
+            self.found("workflow", format_args!("the name {what}"));
+        } else if HIDDEN.contains(&def.name.as_str()) {
+            self.found("workflow", format_args!("the name `{}` is that of a route of the server", def.name));
+        }
+        if def.tasks.is_empty() {
+            self.found("workflow", "there are no tasks");
+        }
+        if def.version.is_some_and(|version| version < 1) {
+            self.found("workflow", "the version must be 1 or more");
+        }
+        if def.schema_version.is_some_and(|version| version != 2) {
+            self.found("workflow", "the schema version must be 2");
+        }
+        if def.timeout_policy == Some(TimeoutPolicy::Retry) {
+            self.found("workflow", "the timeout policy can't be RETRY, which is for tasks");
+        }
+        self.collect(&def.tasks, &Path::new());
+        let mut scope = Scope::default();
+        self.list(&def.tasks, &mut scope, "workflow");
+        for (name, value) in &def.output_parameters {
+            self.value(value, &scope, &format!("workflow output `{name}`"), None);
+        }
+    }
+
+    /// Takes all tasks in, whatever they are inside of.
+    fn collect(&mut self, tasks: &'a [WorkflowTask], path: &Path) {
+        for task in tasks {
+            let reference = task.task_reference_name.as_str();
+            self.has_loop |= kind(task) == "DO_WHILE";
+            if self.tasks.insert(reference, (task, path.clone())).is_some() {
+                self.found(reference, "the reference name is used more than once");
+            }
+            for (at, (_, branch)) in branches(task).into_iter().enumerate() {
+                let mut inner = path.clone();
+                inner.push((reference.to_owned(), at));
+                self.collect(branch, &inner);
+            }
+        }
+    }
+
+    /// Checks tasks that follow each other; afterwards they are in the scope.
+    fn list(&mut self, tasks: &'a [WorkflowTask], scope: &mut Scope, place: &str) {
+        for (at, task) in tasks.iter().enumerate() {
+            let next = tasks.get(at + 1);
+            self.task(task, next, scope);
+            if kind(task) == "TERMINATE" && next.is_some() {
+                self.found(place, format_args!("what follows `{}` can't be reached", task.task_reference_name));
+            }
+            for (name, branch) in branches(task) {
+                let mut inner = scope.with(&task.task_reference_name);
+                if kind(task) == "DO_WHILE" {
+                    inner.looped.extend(below(task));
+                }
+                let place = format!("{}, {name}", task.task_reference_name);
+                self.list(branch, &mut inner, &place);
+            }
+            scope.earlier.extend(below(task));
+            scope.earlier.insert(task.task_reference_name.clone());
+        }
+    }
+
+    fn task(&mut self, task: &'a WorkflowTask, next: Option<&WorkflowTask>, scope: &Scope) {
+        let place = task.task_reference_name.as_str();
+        self.names(task);
+        let mut own = scope.clone();
+        if kind(task) == "DO_WHILE" {
+            // They are looked up again after each round.
+            own.looped.extend(below(task));
+            own.earlier.insert(place.to_owned());
+        }
+        for (name, value) in &task.input_parameters {
+            self.value(value, &own, &format!("{place}, input `{name}`"), Some(task));
+        }
+        if let Some(fields) = self.inputs.get(place).copied() {
+            for name in task.input_parameters.keys().filter(|name| !fields.contains(&name.as_str())) {
+                self.found(place, format_args!("the input `{name}` is not one of {}", list_of(fields)));
+            }
+        }
+        self.texts_beside_the_inputs(task, scope);
+        for (name, branch) in branches(task) {
+            if branch.is_empty() {
+                self.found(place, format_args!("{name} is empty: a noop does nothing"));
+            }
+        }
+        if task.start_delay.is_some_and(|delay| delay < 0) {
+            self.found(place, "the start delay must not be negative");
+        }
+        if task.retry_count.is_some_and(|count| count < 0) {
+            self.found(place, "the number of retries must not be negative");
+        }
+        self.kind(task, next, scope);
+    }
+
+    fn names(&mut self, task: &WorkflowTask) {
+        let reference = task.task_reference_name.as_str();
+        let place = if reference.is_empty() { "a task without a reference name" } else { reference };
+        if let Some(what) = name_problem(&task.name) {
+            self.found(place, format_args!("the name {what}"));
+        }
+        // The first ones end a path or a reference (3.32.1), the slashes can't be part of an address.
+        let is_odd = |c: char| c.is_control() || " .[({}/\\".contains(c);
+        if reference.is_empty() {
+            self.found(place, "it needs one");
+        } else if reference == "workflow" {
+            self.found(place, "as a reference name it means the workflow itself");
+        } else if reference.contains(is_odd) {
+            self.found(place, "the reference name has characters that can't be used in references");
+        } else if self.has_loop && reference.contains("__") {
+            self.found(place, "a reference name with `__` is mistaken for the round of a loop");
+        }
+    }
+
+    fn texts_beside_the_inputs(&mut self, task: &'a WorkflowTask, scope: &Scope) {
+        let place = task.task_reference_name.as_str();
+        let texts = [("sink", &task.sink), ("items", &task.items)];
+        for (what, text) in texts.into_iter().filter_map(|(what, text)| Some((what, text.as_deref()?))) {
+            self.text(text, scope, &format!("{place}, {what}"), Some(task));
+        }
+        if let Some(key) = task.cache_config.as_ref().and_then(|cache| cache.key.as_deref()) {
+            self.text(key, scope, &format!("{place}, cache key"), Some(task));
+        }
+        let Some(params) = &task.sub_workflow_param else { return };
+        for (what, text) in [("name", &params.name), ("idempotency key", &params.idempotency_key)] {
+            self.text(text.as_deref().unwrap_or_default(), scope, &format!("{place}, sub-workflow {what}"), Some(task));
+        }
+        for domain in params.task_to_domain.values() {
+            self.text(domain, scope, &format!("{place}, domain"), Some(task));
+        }
+        for value in [&params.priority, &params.workflow_definition].into_iter().flatten() {
+            // A definition has references of its own.
+            if !value.is_object() {
+                self.value(value, scope, &format!("{place}, sub-workflow"), Some(task));
+            }
+        }
+    }
+
+    /// What the kind of task asks for.
+    fn kind(&mut self, task: &'a WorkflowTask, next: Option<&WorkflowTask>, scope: &Scope) {
+        let place = task.task_reference_name.as_str();
+        let has = |name: &str| task.input_parameters.contains_key(name) || self.has_default(task, name);
+        match kind(task) {
+            "HTTP" if !has("http_request") && !has("uri") && !has("method") => self.found(place, "there is no request"),
+            "KAFKA_PUBLISH" if !has("kafka_request") => self.found(place, "there is no message"),
+            "JSON_JQ_TRANSFORM" if !has("queryExpression") => self.found(place, "there is no jq expression"),
+            "EVENT" if task.sink.as_deref().is_none_or(|sink| sink.trim().is_empty()) => {
+                self.found(place, "there is no sink");
+            }
+            "START_WORKFLOW" if !has("startWorkflow") => self.found(place, "there is no workflow to start"),
+            "DYNAMIC" if task.dynamic_task_name_param.as_deref().is_none_or(|name| !has(name)) => {
+                self.found(place, "there is no input that names the task");
+            }
+            "INLINE" => self.inline(task),
+            "SWITCH" => self.switch(task),
+            "FORK_JOIN" | "FORK_JOIN_DYNAMIC" => self.fork(task, next),
+            "JOIN" | "EXCLUSIVE_JOIN" => self.join(task, scope),
+            "DO_WHILE" => self.do_while(task),
+            "SUB_WORKFLOW" => self.sub_workflow(task),
+            "TERMINATE" => self.terminate(task),
+            "WAIT" => self.wait(task),
+            _ => {}
+        }
+    }
+
+    fn has_default(&self, task: &WorkflowTask, name: &str) -> bool {
+        let own = task.task_definition.as_ref().map(|def| &def.input_template);
+        let registered = self.templates.get(task.name.as_str()).copied();
+        own.into_iter().chain(registered).any(|template| template.contains_key(name))
+    }
+
+    fn script(&mut self, task: &WorkflowTask, script: &str, also: &BTreeSet<String>) {
+        let known = |name: &String| {
+            task.input_parameters.contains_key(name)
+                || also.contains(name)
+                || self.has_default(task, name)
+                || OF_OBJECT.contains(&name.as_str())
+        };
+        let unknown: BTreeSet<String> =
+            expression::script_names(script).into_iter().filter(|name| !known(name)).collect();
+        for name in unknown {
+            let what = format_args!("the script reads `$.{name}`, which is no input").to_string();
+            self.found(&task.task_reference_name, what);
+        }
+    }
+
+    fn inline(&mut self, task: &WorkflowTask) {
+        let input = |name: &str| task.input_parameters.get(name).and_then(|value| value.decode::<String>().ok());
+        match input("expression") {
+            Some(script) if script.trim().is_empty() => self.found(&task.task_reference_name, "the script is empty"),
+            None if !self.has_default(task, "expression") => {
+                self.found(&task.task_reference_name, "there is no script");
+            }
+            // What is looked up before it runs is not known yet.
+            Some(script)
+                if input("evaluatorType").is_none_or(|evaluator| evaluator.contains("javascript"))
+                    && expression::references(&script).is_empty() =>
+            {
+                self.script(task, &script, &BTreeSet::new());
+            }
+            _ => {}
+        }
+    }
+
+    fn switch(&mut self, task: &WorkflowTask) {
+        let place = task.task_reference_name.as_str();
+        if task.decision_cases.is_empty() {
+            self.found(place, "there are no cases");
+        }
+        let expression = task.expression.as_deref().unwrap_or_default();
+        match task.evaluator_type.as_deref() {
+            None => self.found(place, "there is no evaluator type"),
+            Some(_) if expression.trim().is_empty() => self.found(place, "there is no expression"),
+            Some("value-param") => {
+                if !task.input_parameters.contains_key(expression) && !self.has_default(task, expression) {
+                    self.found(place, format_args!("there is no input `{expression}`, which the cases are for"));
+                }
+            }
+            Some("javascript" | "graaljs") => self.script(task, expression, &BTreeSet::new()),
+            Some(_) => {}
+        }
+    }
+
+    fn fork(&mut self, task: &WorkflowTask, next: Option<&WorkflowTask>) {
+        let place = task.task_reference_name.as_str();
+        let join = next.filter(|next| kind(next) == "JOIN");
+        if join.is_none() {
+            self.found(place, "no join follows");
+        }
+        if kind(task) == "FORK_JOIN" {
+            if task.fork_tasks.is_empty() {
+                self.found(place, "there are no branches");
+            }
+            let waits_for_none = join.is_some_and(|join| join.join_on.is_empty());
+            if waits_for_none && task.fork_tasks.iter().any(|branch| !branch.is_empty()) {
+                self.found(place, "the join behind it waits for nothing");
+            }
+            return;
+        }
+        let input = |name: &Option<String>| name.as_ref().is_some_and(|name| task.input_parameters.contains_key(name));
+        let with_tasks = input(&task.dynamic_fork_tasks_param) && input(&task.dynamic_fork_tasks_input_param_name);
+        let with_list = task.input_parameters.contains_key("forkTaskInputs");
+        if !with_tasks && !with_list && !input(&task.dynamic_fork_join_tasks_param) {
+            self.found(place, "there is no input that holds the tasks");
+        }
+    }
+
+    fn join(&mut self, task: &WorkflowTask, scope: &Scope) {
+        let place = task.task_reference_name.as_str();
+        if kind(task) == "EXCLUSIVE_JOIN" && task.join_on.is_empty() {
+            self.found(place, "it waits for nothing");
+        }
+        for reference in task.join_on.iter().chain(&task.default_exclusive_join_task) {
+            self.known(reference, scope, place, Some(task), "waits for");
+            let is_switch = self.tasks.get(reference.as_str()).is_some_and(|(task, _)| kind(task) == "SWITCH");
+            if is_switch && kind(task) == "JOIN" {
+                let what = "not for what follows in its branches: put a noop behind it";
+                self.found(place, format_args!("it waits for the switch `{reference}`, {what}"));
+            }
+        }
+    }
+
+    fn do_while(&mut self, task: &WorkflowTask) {
+        let place = task.task_reference_name.as_str();
+        match task.loop_condition.as_deref() {
+            None => self.found(place, "there is no condition"),
+            Some(script) if script.trim().is_empty() && task.items.is_none() => {
+                self.found(place, "the condition is empty");
+            }
+            Some(script) => {
+                let mut names: BTreeSet<String> = below(task).into_iter().collect();
+                names.insert(place.to_owned());
+                if task.items.is_some() || task.input_parameters.contains_key("_items") {
+                    names.extend(["loopItem", "loopIndex"].map(str::to_owned));
+                }
+                self.script(task, script, &names);
+            }
+        }
+    }
+
+    fn terminate(&mut self, task: &WorkflowTask) {
+        let place = task.task_reference_name.as_str();
+        let status = task.input_parameters.get("terminationStatus").and_then(|status| status.decode::<String>().ok());
+        if !matches!(status.as_deref(), Some("COMPLETED" | "FAILED" | "TERMINATED")) {
+            self.found(place, "the status must be COMPLETED, FAILED or TERMINATED");
+        }
+        if task.optional == Some(true) {
+            self.found(place, "a task that terminates the workflow can't be optional");
+        }
+    }
+
+    fn wait(&mut self, task: &WorkflowTask) {
+        let place = task.task_reference_name.as_str();
+        let text = |name: &str| {
+            let value = task.input_parameters.get(name)?;
+            let text = value.decode::<String>().unwrap_or_else(|_| value.get().to_owned());
+            Some(text).filter(|text| !text.trim().is_empty())
+        };
+        let (duration, until) = (text("duration"), text("until"));
+        if duration.is_some() && until.is_some() {
+            self.found(place, "it can't wait for a duration and until a time");
+        }
+        if duration.is_some_and(|text| !text.starts_with("${") && !is_duration(&text)) {
+            self.found(place, "the duration must be written as `2 days 3 hours 4 minutes 5 seconds`");
+        }
+        if until.is_some_and(|text| !text.starts_with("${") && !is_time(&text)) {
+            self.found(place, "the time must be written as `2026-01-31`, `2026-01-31 17:30` or `2026-01-31 17:30 UTC`");
+        }
+    }
+
+    fn sub_workflow(&mut self, task: &'a WorkflowTask) {
+        let place = task.task_reference_name.as_str();
+        let Some(params) = &task.sub_workflow_param else {
+            return self.found(place, "there is no sub-workflow");
+        };
+        let name = params.name.as_deref().unwrap_or_default();
+        if !name.contains("${") {
+            if let Some(what) = name_problem(name) {
+                self.found(place, format_args!("the name of the sub-workflow {what}"));
+            }
+        }
+        match &params.workflow_definition {
+            Some(def) if def.is_object() => self.inline_child(place, task, def),
+            Some(_) => {}
+            None => {
+                if let Some(child) = self.children.get(&(name, params.version)) {
+                    self.inputs_of_child(place, task, child);
+                }
+            }
+        }
+    }
+
+    fn inline_child(&mut self, place: &str, task: &WorkflowTask, def: &RawJson) {
+        if self.level == MOST_LEVELS {
+            return self.found(place, format_args!("sub-workflows are nested deeper than {MOST_LEVELS} levels"));
+        }
+        match def.decode::<WorkflowDef>() {
+            Err(error) => self.found(place, format_args!("the sub-workflow can't be read: {error}")),
+            Ok(child) => {
+                for finding in checked(&child, &[], self.level + 1) {
+                    self.found(place, format_args!("sub-workflow {}: {finding}", child.name));
+                }
+                self.inputs_of_child(place, task, &child);
+            }
+        }
+    }
+
+    /// A sub-workflow knows the inputs it names; where it names none, those it refers to.
+    fn inputs_of_child(&mut self, place: &str, task: &WorkflowTask, child: &WorkflowDef) {
+        let mut known: BTreeSet<String> = child.input_parameters.iter().cloned().collect();
+        if known.is_empty() {
+            let Some(used) = inputs_used(child) else { return };
+            known = used;
+        }
+        known.extend(child.input_template.keys().cloned());
+        for name in task.input_parameters.keys().filter(|name| !known.contains(*name)) {
+            self.found(place, format_args!("the sub-workflow {} has no input `{name}`", child.name));
+        }
+    }
+
+    fn value(&mut self, value: &RawJson, scope: &Scope, place: &str, task: Option<&WorkflowTask>) {
+        for (path, text) in expression::texts(value) {
+            self.text(
+                &text,
+                scope,
+                &format!("{place}{}", if path.is_empty() { String::new() } else { format!(" at `{path}`") }),
+                task,
+            );
+        }
+    }
+
+    fn text(&mut self, text: &str, scope: &Scope, place: &str, task: Option<&WorkflowTask>) {
+        for reference in expression::references(text) {
+            self.reference(reference, scope, place, task);
+        }
+    }
+
+    fn reference(&mut self, reference: &str, scope: &Scope, place: &str, task: Option<&WorkflowTask>) {
+        let parts = expression::parts(reference);
+        let Some(root) = parts.first().filter(|_| !reference.trim().is_empty()) else {
+            return self.found(place, "`${}` refers to nothing");
+        };
+        if expression::is_broken(reference) {
+            return self.found(place, format_args!("`${{{reference}}}` is no path: write odd names as `['odd name']`"));
+        }
+        // What is made of another reference is known only when it runs.
+        let field = parts.get(1).filter(|_| !reference.split('.').take(2).any(|part| part.contains("${")));
+        let name = parts.get(2).filter(|part| !part.contains(['$', '*', '?', '@', '('])).copied();
+        let is_environment = parts.len() == 1 && !self.tasks.contains_key(root) && is_upper_case(root);
+        if root.contains("${") || is_environment {
+            return;
+        }
+        if *root == "workflow" {
+            return self.of_workflow(reference, field.copied(), name, place);
+        }
+        if !self.known(root, scope, place, task, "refers to") {
+            return;
+        }
+        let Some(field) = field else { return };
+        if !OF_TASK.contains(field) {
+            self.found(place, format_args!("`${{{reference}}}`: a task has no `{field}`"));
+        }
+        let outputs = self.outputs.get(root).copied();
+        if let (&"output", Some(name), Some(outputs)) = (field, name, outputs) {
+            if !outputs.contains(&name) {
+                let known = list_of(outputs);
+                self.found(place, format_args!("`{root}` has no output `{name}`, only {known}"));
+            }
+        }
+    }
+
+    fn of_workflow(&mut self, reference: &str, field: Option<&str>, name: Option<&str>, place: &str) {
+        let Some(field) = field else { return };
+        if !OF_WORKFLOW.contains(&field) {
+            return self.found(place, format_args!("`${{{reference}}}`: a workflow has no `{field}`"));
+        }
+        let inputs = &self.def.input_parameters;
+        if let ("input", Some(name), false) = (field, name, inputs.is_empty()) {
+            if !inputs.iter().any(|input| input == name) && !self.def.input_template.contains_key(name) {
+                let known = list_of(inputs);
+                self.found(place, format_args!("the workflow has no input `{name}`, only {known}"));
+            }
+        }
+    }
+
+    /// Whether a task may be referred to here; otherwise that is a finding.
+    fn known(&mut self, reference: &str, scope: &Scope, place: &str, task: Option<&WorkflowTask>, does: &str) -> bool {
+        if scope.sees(reference) {
+            return true;
+        }
+        let own = task.map_or("", |task| task.task_reference_name.as_str());
+        let what = match self.tasks.get(reference) {
+            None => "which does not exist",
+            Some(_) if reference == own => "the task itself",
+            Some((_, path)) => {
+                let own = self.tasks.get(own).map(|(_, path)| path.as_slice()).unwrap_or_default();
+                let parted = own.iter().zip(path).find(|(a, b)| a != b).is_some_and(|(a, b)| a.0 == b.0);
+                if parted { "which is in another branch" } else { "which comes later" }
+            }
+        };
+        self.found(place, format_args!("{does} `{reference}`, {what}"));
+        false
+    }
+}
+
+/// Whether it may be a variable of the server's process, which only the server knows: `${HOME}`.
+fn is_upper_case(root: &str) -> bool {
+    root.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn kind(task: &WorkflowTask) -> &str {
+    task.task_type.as_deref().unwrap_or("SIMPLE")
+}
+
+/// The lists of tasks inside a task, with what they are.
+fn branches(task: &WorkflowTask) -> Vec<(String, &[WorkflowTask])> {
+    let mut found: Vec<(String, &[WorkflowTask])> = Vec::new();
+    match kind(task) {
+        "SWITCH" | "DECISION" => {
+            found
+                .extend(task.decision_cases.iter().map(|(value, tasks)| (format!("case `{value}`"), tasks.as_slice())));
+            if !task.default_case.is_empty() {
+                found.push(("default case".to_owned(), &task.default_case));
+            }
+        }
+        "FORK_JOIN" => {
+            found
+                .extend(task.fork_tasks.iter().enumerate().map(|(at, b)| (format!("branch {}", at + 1), b.as_slice())));
+        }
+        "DO_WHILE" => found.push(("loop".to_owned(), &task.loop_over)),
+        _ => {}
+    }
+    found
+}
+
+/// The reference names of all tasks inside a task.
+fn below(task: &WorkflowTask) -> Vec<String> {
+    let mut found = Vec::new();
+    for (_, branch) in branches(task) {
+        for task in branch {
+            found.push(task.task_reference_name.clone());
+            found.extend(below(task));
+        }
+    }
+    found
+}
+
+/// The inputs that a workflow refers to; `None` when it takes its input as a whole.
+fn inputs_used(def: &WorkflowDef) -> Option<BTreeSet<String>> {
+    let text = RawJson::new(def).ok()?;
+    let mut names = BTreeSet::new();
+    for (_, text) in expression::texts(&text) {
+        for reference in expression::references(&text) {
+            if let ["workflow", "input", rest @ ..] = &*expression::parts(reference) {
+                let name = rest.first().filter(|name| !name.contains(['$', '*']))?;
+                names.insert((*name).to_owned());
+            }
+        }
+    }
+    Some(names)
+}
+
+fn list_of<T: AsRef<str>>(names: &[T]) -> String {
+    names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+/// A duration as the server reads it: days, hours, minutes and seconds, in this order, each with its unit.
+fn is_duration(text: &str) -> bool {
+    const UNITS: [&[&str]; 4] = [
+        &["days", "day", "d"],
+        &["hours", "hour", "hrs", "hr", "h"],
+        &["minutes", "minute", "mins", "min", "m"],
+        &["seconds", "second", "secs", "sec", "s"],
+    ];
+    let text = text.to_ascii_lowercase();
+    let mut rest = text.trim();
+    let mut from = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let after = rest[digits..].trim_start();
+        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let unit = UNITS.iter().skip(from).position(|names| names.contains(&&after[..letters]));
+        let (Ok(_), Some(unit)) = (rest[..digits].parse::<i32>(), unit) else { return false };
+        from += unit + 1;
+        rest = after[letters..].trim_start();
+    }
+    from > 0
+}
+
+/// A time as the server reads it.
+fn is_time(text: &str) -> bool {
+    let mut words = text.split(' ');
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let is_date = |word: &str| word.split('-').count() == 3 && word.split('-').all(all_digits);
+    let is_hour = |word: &str| word.split(':').count() == 2 && word.split(':').all(all_digits);
+    let date = words.next().is_some_and(is_date);
+    let hour = words.next().is_none_or(is_hour);
+    // The name of a zone may have any form.
+    date && hour && words.count() <= 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_times_are_told_from_what_the_server_can_not_read() {
+        for text in ["1s", "90s", "1 days 2 hours", "3 minutes 4 seconds", "5m 6S", "1d2h"] {
+            assert!(is_duration(text), "{text}");
+        }
+        for text in ["", "2", "1500ms", "s", "2 seconds 1 minute", "1 fortnight", "99999999999s"] {
+            assert!(!is_duration(text), "{text}");
+        }
+        for text in ["2026-01-31", "2026-01-31 17:30", "2026-01-31 17:30 UTC"] {
+            assert!(is_time(text), "{text}");
+        }
+        for text in ["", "tomorrow", "2026-01", "2026-01-31T17:30", "2026-01-31 17"] {
+            assert!(!is_time(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Finds the `${…}` in values and the `$.name` in scripts, as the server does.
+
+use serde_json::Value;
+
+use crate::json::RawJson;
+
+/// What stands between `${` and `}`, from the outermost to those inside. `$${` is an escape and no reference.
+pub(super) fn references(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = text[from..].find("${").map(|at| from + at) {
+        let inside = at + 2;
+        from = inside;
+        if text[..at].ends_with('$') {
+            continue;
+        }
+        if let Some(len) = closing(&text[inside..]) {
+            found.push(&text[inside..inside + len]);
+        }
+    }
+    found
+}
+
+/// Where the brace that is open at the beginning closes.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => return Some(at),
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The texts of a value, each with its path inside.
+pub(super) fn texts(value: &RawJson) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    // What no `Value` can hold has no texts to look at.
+    if value.get().contains('$') {
+        if let Ok(value) = value.to_value() {
+            collect(&value, &mut String::new(), &mut found);
+        }
+    }
+    found
+}
+
+fn collect(value: &Value, path: &mut String, found: &mut Vec<(String, String)>) {
+    let len = path.len();
+    match value {
+        Value::String(text) => found.push((path.clone(), text.clone())),
+        Value::Array(values) => {
+            for (at, value) in values.iter().enumerate() {
+                path.push_str(&format!("[{at}]"));
+                collect(value, path, found);
+                path.truncate(len);
+            }
+        }
+        Value::Object(values) => {
+            for (name, value) in values {
+                path.push_str(&format!(".{name}"));
+                collect(value, path, found);
+                path.truncate(len);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The parts of a path: what it begins with as it is, then names and indices without quotes.
+pub(super) fn parts(path: &str) -> Vec<&str> {
+    let end = path.find(['.', '[']).unwrap_or(path.len());
+    let below = path[end..].split(['.', '[', ']']).map(|part| part.trim_matches(['\'', '"']));
+    std::iter::once(&path[..end]).chain(below).filter(|part| !part.is_empty()).collect()
+}
+
+/// Whether the server can't read this as a path.
+pub(super) fn is_broken(path: &str) -> bool {
+    // What is inside quotes or made of another reference may look like anything.
+    if path.contains(['\'', '"']) || path.contains("${") {
+        return false;
+    }
+    let n_of = |c| path.matches(c).count();
+    path.ends_with('.') || n_of('[') != n_of(']') || path.contains(' ') && !path.contains('?')
+}
+
+/// The names that a script reads from `$`, as `$.name`, `$['name']` or `$["name"]`, outside of texts and comments.
+pub(super) fn script_names(script: &str) -> Vec<String> {
+    let code = without_comments(script);
+    let mut names = Vec::new();
+    let mut quote = None;
+    let mut before = ' ';
+    for (at, c) in code.char_indices() {
+        match quote {
+            Some(open) if c == open && before != '\\' => quote = None,
+            Some(_) => {}
+            None if matches!(c, '\'' | '"' | '`') => quote = Some(c),
+            None if c == '$' && !is_of_a_name(before) => names.extend(name_after(&code[at + 1..])),
+            None => {}
+        }
+        before = if before == '\\' && c == '\\' { ' ' } else { c };
+    }
+    names
+}
+
+fn name_after(rest: &str) -> Option<String> {
+    if let Some(rest) = rest.strip_prefix('.') {
+        let end = rest.find(|c| !is_of_a_name(c)).unwrap_or(rest.len());
+        return (end > 0).then(|| rest[..end].to_owned());
+    }
+    let rest = rest.strip_prefix('[')?;
+    let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let end = rest[1..].find(quote)?;
+    rest[end + 2..].starts_with(']').then(|| rest[1..=end].to_owned())
+}
+
+fn is_of_a_name(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '$')
+}
+
+fn without_comments(script: &str) -> String {
+    let mut code = String::new();
+    let mut rest = script;
+    while let Some(at) = rest.find("/*") {
+        code.push_str(&rest[..at]);
+        rest = rest[at..].find("*/").map_or("", |end| &rest[at + end + 2..]);
+    }
+    code.push_str(rest);
+    let without_tail = |line: &str| match line.find("//") {
+        // As in an address.
+        Some(at) if !line[..at].ends_with(':') => line[..at].to_owned(),
+        _ => line.to_owned(),
+    };
+    code.lines().map(without_tail).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_found_also_inside_each_other_and_not_when_escaped() {
+        for (text, expected) in [
+            ("${a.output.x}", vec!["a.output.x"]),
+            ("to ${a.output} and ${b.input}!", vec!["a.output", "b.input"]),
+            ("${a.output.${workflow.input.k}}", vec!["a.output.${workflow.input.k}", "workflow.input.k"]),
+            ("$${a.output} $x {y} ${open", vec![]),
+        ] {
+            assert_eq!(references(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_taken_apart() {
+        for (path, expected) in [
+            ("a.output.b[0].c", vec!["a", "output", "b", "0", "c"]),
+            ("a]'b.output['c d']", vec!["a]'b", "output", "c d"]),
+            ("a", vec!["a"]),
+            ("", vec![]),
+        ] {
+            assert_eq!(parts(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_script_tells_what_it_reads() {
+        for (script, expected) in [
+            ("$.a + $.b.c", vec!["a", "b"]),
+            ("$['x y']['z'] < 3 && $[\"q\"]", vec!["x y", "q"]),
+            ("'$.a' + \"$.b\" + a$.c // $.d\n/* $.e */ + $.f", vec!["f"]),
+            ("$", vec![]),
+        ] {
+            assert_eq!(script_names(script), expected, "{script}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Workflows as code: what `build()` accepts and refuses, and, with `CONDUCTOR_SERVER_URL` set, what the real server makes
+//! of both.
+
+#![cfg(feature = "embedded")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside #[test] functions")]
+
+mod common;
+#[path = "builder/executed.rs"]
+mod executed;
+#[path = "builder/random.rs"]
+mod random;
+#[path = "builder/refused.rs"]
+mod refused;
+
+use std::{collections::BTreeSet, process, time::Duration};
+
+use conductor_sync::{
+    AgentCall, AgentCancel, AgentCard, AudioGeneration, ChatCompletion, Client, Config, DoWhile, EmbeddingGeneration,
+    EmbeddingSearch, EmbeddingStore, ErrorKind, ImageGeneration, IndexSearch, McpCall, McpTools, Node, PdfGeneration,
+    SubWorkflow, Switch, TaskDef, TextCompletion, TextIndexing, TimeoutPolicy, TypedTask, VideoGeneration,
+    WorkflowBuilder, WorkflowDef, WorkflowTask, embedded::EmbeddedServer, task_reference, workflow_input,
+};
+use random::Maker;
+use serde::{Deserialize, Serialize};
+
+/// The real server, where the environment names one.
+#[expect(clippy::disallowed_methods, reason = "only a test that needs the real server asks where it is")]
+fn real() -> Option<Client> {
+    let url = std::env::var("CONDUCTOR_SERVER_URL").ok()?;
+    Some(Client::new(Config::new(&url).unwrap()).unwrap())
+}
+
+/// A name that no other run uses.
+fn unique(name: &str) -> String {
+    format!("{name}_{}_{}", process::id(), fastrand::u32(..))
+}
+
+const MANY: usize = 200;
+
+#[test]
+fn workflows_made_at_random_are_accepted() {
+    let seed = fastrand::u64(..);
+    let server = EmbeddedServer::start().unwrap();
+    let embedded = Client::new(Config::new(&server.url()).unwrap()).unwrap();
+    let real = real();
+    let mut maker = Maker::new(seed);
+    let mut kinds = BTreeSet::new();
+    for at in 0..MANY {
+        let name = unique("builder_random");
+        let linear = at % 4 == 0;
+        let builder = maker.workflow(&name, linear);
+        let def = builder.build().unwrap_or_else(|error| panic!("seed {seed}, workflow {at}: {error}\n{builder:?}"));
+        let text = serde_json::to_string(&def).unwrap();
+        let back: WorkflowDef = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, def, "seed {seed}, workflow {at}");
+        WorkflowBuilder::from(back).build().unwrap_or_else(|error| panic!("seed {seed}, workflow {at}: {error}"));
+        note_kinds(&def.tasks, &mut kinds);
+        if linear {
+            builder
+                .register(&embedded.metadata())
+                .unwrap_or_else(|e| panic!("seed {seed}, workflow {at}: {e}\n{text}"));
+        }
+        if let Some(real) = &real {
+            let metadata = real.metadata();
+            metadata.update_workflow(&def).unwrap_or_else(|e| panic!("seed {seed}, workflow {at}: {e}\n{text}"));
+            metadata.delete_workflow(&name, 1).unwrap();
+        }
+    }
+    assert!(kinds.len() > 15, "seed {seed}: only {kinds:?}");
+}
+
+#[test]
+fn what_is_broken_at_random_is_refused() {
+    let seed = fastrand::u64(..);
+    let mut maker = Maker::new(seed);
+    let mut n_broken = 0;
+    while n_broken < MANY {
+        let mut def = maker.workflow("broken", false).build().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let Some(finding) = random::break_one(&mut maker.rng, &mut def) else { continue };
+        n_broken += 1;
+        let outcome = WorkflowBuilder::from(def.clone()).build();
+        let said = outcome.err().map(|error| error.to_string()).unwrap_or_default();
+        let text = serde_json::to_string(&def).unwrap();
+        assert!(said.contains(finding), "seed {seed}: `{finding}` is not in `{said}`\n{text}");
+    }
+}
+
+#[test]
+fn every_kind_of_ai_task_has_its_name_and_inputs_on_the_wire() {
+    let text = workflow_input("text");
+    let nodes = [
+        Node::llm_chat_complete("t1", ChatCompletion::new("openai", "gpt").user_input(&text).temperature(0.5)),
+        Node::llm_text_complete("t2", TextCompletion::new("openai", "gpt").prompt(&text).max_tokens(10)),
+        Node::llm_generate_embeddings("t3", EmbeddingGeneration::new("openai", "gpt", &text)),
+        Node::llm_index_text("t4", TextIndexing::new("pg", "i", "openai", "e", &text, "id")),
+        Node::llm_search_index("t5", IndexSearch::new("pg", "i", "openai", "e", &text).max_results(3)),
+        Node::llm_store_embeddings("t6", EmbeddingStore::new("pg", "i", task_reference("t3").output("result"))),
+        Node::llm_get_embeddings("t7", EmbeddingSearch::new("pg", "i", task_reference("t3").output("result"))),
+        Node::generate_image("t8", ImageGeneration::new("openai", "gpt", &text).width(64)),
+        Node::generate_audio("t9", AudioGeneration::new("openai", "gpt", &text)),
+        Node::generate_video("t10", VideoGeneration::new("openai", "gpt", &text)),
+        Node::generate_pdf("t11", PdfGeneration::new(&text)),
+        Node::list_mcp_tools("t12", McpTools::new("http://mcp")),
+        Node::call_mcp_tool("t13", McpCall::new("http://mcp", "add").arguments(serde_json::json!({"a": 1}))),
+        Node::agent("t14", AgentCall::new("http://agent", &text).streaming(true)),
+        Node::get_agent_card("t15", AgentCard::new("http://agent")),
+        Node::cancel_agent("t16", AgentCancel::new("http://agent", task_reference("t14").output("taskId"))),
+    ];
+    let name = unique("builder_ai");
+    let def = WorkflowBuilder::new(&*name).tasks(nodes).build().unwrap();
+    let kinds: Vec<_> = def.tasks.iter().map(|task| task.task_type.as_deref().unwrap()).collect();
+    let expected = "LLM_CHAT_COMPLETE LLM_TEXT_COMPLETE LLM_GENERATE_EMBEDDINGS LLM_INDEX_TEXT LLM_SEARCH_INDEX \
+                    LLM_STORE_EMBEDDINGS LLM_GET_EMBEDDINGS GENERATE_IMAGE GENERATE_AUDIO GENERATE_VIDEO GENERATE_PDF \
+                    LIST_MCP_TOOLS CALL_MCP_TOOL AGENT GET_AGENT_CARD CANCEL_AGENT";
+    assert_eq!(kinds.join(" "), expected);
+    let chat = serde_json::to_value(&def.tasks[0].input_parameters).unwrap();
+    let given = serde_json::json!({"llmProvider": "openai", "model": "gpt", "userInput": "${workflow.input.text}", "temperature": 0.5});
+    assert_eq!(chat, given);
+    if let Some(real) = real() {
+        real.metadata().update_workflow(&def).unwrap();
+        real.metadata().delete_workflow(&name, 1).unwrap();
+    }
+}
+
+#[test]
+fn two_different_definitions_of_one_name_are_refused() {
+    let node =
+        |limit| Node::simple("a", format!("n{limit}")).definition(TaskDef::new("a").concurrent_exec_limit(limit));
+    check(&flow().task(node(1)).task(node(2)), &["task definition a: there are two different ones"]);
+    flow().task(node(1)).task_definition(TaskDef::new("a").concurrent_exec_limit(1)).build().unwrap();
+    let child = |n: &str| WorkflowBuilder::new("child").task(Node::noop(n));
+    let sub = |reference: &str, n| Node::sub_workflow(reference, SubWorkflow::registered(&child(n)));
+    check(&flow().task(sub("a", "x")).task(sub("b", "y")), &["sub-workflow child: there are two different ones"]);
+    flow().task(sub("a", "x")).task(sub("b", "x")).build().unwrap();
+}
+
+#[test]
+fn references_that_the_server_can_not_read_are_refused() {
+    for text in ["${}", "${ }", "${ workflow.input.a}", "${n.output.}", "${n.output[}", "${n.output.a b}", "${$.a}"] {
+        let builder = flow().task(Node::noop("n")).task(Node::noop("m").input("x", text));
+        assert!(builder.build().is_err(), "{text}");
+    }
+    for text in [
+        "$${n.nothing}",
+        "${n.output['a b']}",
+        "${n.output.a[0].b}",
+        "${n}",
+        "${HOME}",
+        "${n.output.${workflow.input.a}}",
+    ] {
+        let odd = Node::noop("m]'?");
+        flow().task(Node::noop("n")).task(odd).task(Node::noop("m").input("x", text)).build().unwrap();
+    }
+}
+
+fn note_kinds(tasks: &[WorkflowTask], kinds: &mut BTreeSet<String>) {
+    for task in tasks {
+        kinds.extend(task.task_type.clone());
+        task.decision_cases.values().for_each(|case| note_kinds(case, kinds));
+        task.fork_tasks.iter().for_each(|branch| note_kinds(branch, kinds));
+        note_kinds(&task.loop_over, kinds);
+    }
+}
+
+#[track_caller]
+fn check(builder: &WorkflowBuilder, findings: &[&str]) {
+    let error = builder.build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    for finding in findings {
+        assert!(error.to_string().contains(finding), "`{finding}` is not in: {error}");
+    }
+}
+
+fn flow() -> WorkflowBuilder {
+    WorkflowBuilder::new("flow")
+}
+
+#[test]
+fn all_findings_come_at_once_each_with_its_place() {
+    let builder = flow()
+        .task(Node::simple("a", "one").input("x", serde_json::json!({"deep": ["at ${two.output.y}"]})))
+        .task(Node::simple("b", "two").input("y", "${nobody.output}"))
+        .task(Node::simple("b", "two"))
+        .output("z", "${workflow.inptu.a}");
+    check(
+        &builder,
+        &[
+            "build workflow flow: 4 findings",
+            "one, input `x` at `.deep[0]`: refers to `two`, which comes later",
+            "two, input `y`: refers to `nobody`, which does not exist",
+            "two: the reference name is used more than once",
+            "workflow output `z`: `${workflow.inptu.a}`: a workflow has no `inptu`",
+        ],
+    );
+}
+
+#[test]
+fn another_branch_can_not_be_referred_to_but_an_earlier_one_can() {
+    let (a, b) = (Node::noop("a"), Node::noop("b"));
+    let reads_a = Node::noop("reads_a").input("x", a.output("x"));
+    check(&flow().task(Node::fork("fork", [[&a], [&reads_a]])), &["`a`, which is in another branch"]);
+    check(
+        &flow().task(Node::switch("switch", Switch::on(1).case("1", [&a]).otherwise([&reads_a]))),
+        &["`a`, which is in another branch"],
+    );
+    flow().task(Node::fork("fork", [[&a], [&b]])).task(&reads_a).build().unwrap();
+    flow().task(Node::switch("switch", Switch::on(1).case("1", [&a]).case("2", [&b]))).task(&reads_a).build().unwrap();
+}
+
+#[test]
+fn in_a_loop_a_later_task_is_the_one_of_the_round_before() {
+    let first = Node::noop("first").input("before", task_reference("last").output("x"));
+    let item = Node::noop("last").input("item", task_reference("loop").output("loopItem"));
+    flow().task(Node::do_while("loop", DoWhile::each(workflow_input("list"), [&first, &item]))).build().unwrap();
+    check(&flow().task(first).task(Node::noop("last")), &["`last`, which comes later"]);
+}
+
+#[test]
+fn inputs_that_a_sub_workflow_does_not_know_are_refused() {
+    let named = WorkflowBuilder::new("child").inputs(["name"]).task(Node::noop("n"));
+    let used = WorkflowBuilder::new("child").task(Node::noop("n").input("x", workflow_input("name")));
+    for child in [SubWorkflow::inline(&named), SubWorkflow::inline(&used), SubWorkflow::registered(&named)] {
+        let node = Node::sub_workflow("sub", child);
+        flow().task(node.clone().input("name", "Ada")).build().unwrap();
+        check(&flow().task(node.input("nmae", "Ada")), &["sub: the sub-workflow child has no input `nmae`"]);
+    }
+    let broken = WorkflowBuilder::new("child").task(Node::noop("n").input("x", "${gone.output}"));
+    check(&flow().task(Node::sub_workflow("sub", SubWorkflow::inline(&broken))), &["child", "`gone`"]);
+}
+
+#[test]
+fn scripts_read_inputs_that_exist() {
+    check(&flow().task(Node::inline("sum", "$.a + $.b").input("a", 1)), &["sum: the script reads `$.b`"]);
+    check(
+        &flow().task(Node::switch("sw", Switch::javascript("$.b").case("x", [Node::noop("n")]))),
+        &["sw: the script reads `$.b`"],
+    );
+    let body = [Node::noop("n")];
+    check(&flow().task(Node::do_while("loop", DoWhile::condition("$.lop.iteration < 3", body))), &["`$.lop`"]);
+}
+
+#[test]
+fn settings_on_the_wrong_task_are_refused() {
+    for (node, finding) in [
+        (Node::noop("n").join_on(["a"]), "only a fork has a join"),
+        (Node::noop("n").workflow_output(1), "terminates"),
+        (Node::noop("n").default_join(["n"]), "exclusive join"),
+        (Node::simple("a", "n").definition(TaskDef::new("b")), "is for `b`, not for `a`"),
+        (Node::do_while("n", DoWhile::times(0, [Node::noop("m")])), "at least once"),
+    ] {
+        check(&flow().task(node), &["n: ", finding]);
+    }
+    let second = Duration::from_secs(1);
+    check(&flow().task(Node::noop("n")).timeout(second, TimeoutPolicy::Retry), &["workflow: the timeout policy"]);
+    let short = Node::simple("a", "n").definition(TaskDef::new("a").timeout(second, TimeoutPolicy::Retry));
+    check(&flow().task(short), &["task definition a: the response timeout"]);
+}
+
+#[derive(Serialize, Deserialize)]
+struct Order {
+    item: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Price {
+    cents: u32,
+}
+
+#[test]
+fn a_typed_task_knows_its_fields() {
+    const PRICE: TypedTask<Order, Price> = TypedTask::new("price");
+    const SHOUT: TypedTask<Order, String> = TypedTask::new("shout");
+    let price = PRICE.node("p").input("item", "apple");
+    let shout = SHOUT.node("s").input("item", price.output("cents"));
+    flow().task(&price).task(&shout).output("x", shout.output("result")).build().unwrap();
+    check(&flow().task(price.clone().input("itme", 1)), &["p: the input `itme` is not one of `item`"]);
+    check(&flow().task(&price).output("x", price.output("cent")), &["`p` has no output `cent`, only `cents`"]);
+    check(&flow().task(&shout).output("x", shout.output("text")), &["no output `text`, only `result`"]);
+    assert_eq!(PRICE.worker(|_, order| Ok(Price { cents: order.item.parse().unwrap() })).task_type(), "price");
+}
+
+#[test]
+fn everything_is_registered_in_order() {
+    let server = EmbeddedServer::start().unwrap();
+    let client = Client::new(Config::new(&server.url()).unwrap()).unwrap();
+    let node = Node::simple("greet", "g").definition(TaskDef::new("greet").concurrent_exec_limit(3));
+    flow().task(node).register(&client.metadata()).unwrap();
+    assert_eq!(client.metadata().task("greet").unwrap().concurrent_exec_limit, Some(3));
+    assert_eq!(client.metadata().workflow("flow").unwrap().tasks.len(), 1);
+    let seen = server.requests();
+    let paths: Vec<_> = seen.iter().take(2).map(|request| format!("{request:?}")).collect();
+    assert!(paths[0].contains("taskdefs") && paths[1].contains("workflow"), "{paths:?}");
+}
