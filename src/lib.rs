@@ -90,6 +90,7 @@
 
 mod client;
 mod config;
+mod diagram;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
@@ -104,6 +105,7 @@ mod workflow;
 
 pub use client::Client;
 pub use config::Config;
+pub use diagram::{Diagram, Timeline};
 pub use error::{Error, ErrorKind, Result};
 pub use json::{JsonMap, RawJson};
 pub use metadata::{

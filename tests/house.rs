@@ -26,6 +26,7 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
         "client" => &[
             "error", "json", "config", "http", "metrics", "metadata", "task", "workflow", "event", "schedule", "admin",
         ],
+        "diagram" => &["error", "json", "metadata", "task", "workflow"],
         "builder" => &["error", "json", "metadata"],
         "worker" => &["error", "json", "metadata", "task"],
         "runner" => &["error", "json", "config", "metrics", "http", "metadata", "task", "workflow", "client", "worker"],
