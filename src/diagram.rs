@@ -75,7 +75,7 @@ impl WorkflowDef {
     ///     n0(["order<br/>version 1"])
     ///     subgraph g0["loop pay_loop"]
     ///         n1["pay<br/>pay_card"]
-    ///         n2{"pay_loop<br/>DO_WHILE<br/>$.pay['paid'] == false"}
+    ///         n2{"pay_loop<br/>DO_WHILE<br/>$.pay#91;'paid'#93; == false"}
     ///     end
     ///     n3{"how<br/>SWITCH<br/>way"}
     ///     n4["post<br/>post_parcel"]
