@@ -72,12 +72,13 @@ fn whole() -> WorkflowDef {
     named.name = Some("draw_linear".to_owned());
     named.version = Some(1);
 
-    let parts = [fork, join, switch, repeat, dynamic, system("JOIN", "each_done")];
-    parts
-        .into_iter()
-        .fold(WorkflowDef::new("draw_whole"), WorkflowDef::task)
-        .task(sub_workflow("billing", inline))
-        .task(sub_workflow("again", named))
+    let mut after = system("FORK_JOIN", "after");
+    after.fork_tasks = vec![vec![sub_workflow("billing", inline)], vec![sub_workflow("once_more", named)]];
+    let mut after_done = system("JOIN", "after_done");
+    after_done.join_on = vec!["billing".to_owned(), "once_more".to_owned()];
+
+    let parts = [fork, join, switch, repeat, dynamic, system("JOIN", "each_done"), after, after_done];
+    parts.into_iter().fold(WorkflowDef::new("draw_whole"), WorkflowDef::task)
 }
 
 fn forked(reference: &str) -> Value {
@@ -92,7 +93,8 @@ fn flaky(cx: &TaskContext, _: Value) -> Result<Value, TaskError> {
     }
 }
 
-/// The server may look at a finished sub-workflow only after half a minute; a decision of its own, asked for, does not.
+/// Asks the server to look at the workflow now and then: by itself it may notice the end of a sub-workflow only half a
+/// minute later (3.32.1).
 fn wait(client: &Client, id: &str) -> Result<Workflow, conductor_sync::Error> {
     for _ in 0..25 {
         match client.workflows().wait(id, Duration::from_secs(2)) {
