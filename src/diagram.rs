@@ -116,10 +116,10 @@ impl Workflow {
     ///
     /// ```text
     /// order version 1  COMPLETED  4.0 s
-    /// reference  type         status     start    took
-    /// pay        pay_card     FAILED     +0 ms    1.1 s  ██████████████
-    /// pay try 2  pay_card     COMPLETED  +2.1 s   900 ms                ░░░░░░░░░░░░░░███████████
-    /// post       post_parcel  COMPLETED  +3.1 s   850 ms                                         ███████████
+    /// reference  type         status       start   took
+    /// pay        pay_card     ✗ FAILED     +0 ms   1.1 s   █████████████
+    /// pay try 2  pay_card     ✓ COMPLETED  +2.2 s  900 ms               ░░░░░░░░░░░░░███████████
+    /// post       post_parcel  ✓ COMPLETED  +3.1 s  850 ms                                       ██████████
     /// ```
     ///
     /// `█` is the time in work, `░` the time in the queue.

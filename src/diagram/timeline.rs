@@ -24,7 +24,7 @@ const MOST_COLUMN: usize = 32;
 /// assert_eq!(workflow.timeline().width(70).to_string(), "\
 /// hello version 1  COMPLETED  2.0 s
 /// reference  type   status       start   took
-/// greet_ref  greet  ✓ COMPLETED  +1.0 s  1.0 s  ░░░░░░░░░░░░███████████
+/// greet_ref  greet  ✓ COMPLETED  +1.0 s  1.0 s  ░░░░░░░░░░░░████████████
 /// ");
 /// ```
 #[derive(Clone, Debug)]
