@@ -9,8 +9,8 @@
 use std::{error::Error, fs, path::PathBuf, time::Duration};
 
 use conductor_sync::{
-    Client, Config, ErrorKind, RawJson, RetryLogic, StartWorkflowRequest, SubWorkflowParams, TaskContext, TaskDef,
-    TaskError, TaskRunner, Worker, Workflow, WorkflowDef, WorkflowTask, embedded::EmbeddedServer,
+    Client, Config, RawJson, RetryLogic, StartWorkflowRequest, SubWorkflowParams, TaskContext, TaskDef, TaskError,
+    TaskRunner, Worker, WorkflowDef, WorkflowTask, embedded::EmbeddedServer,
 };
 use serde_json::{Value, json};
 
@@ -93,18 +93,6 @@ fn flaky(cx: &TaskContext, _: Value) -> Result<Value, TaskError> {
     }
 }
 
-/// Asks the server to look at the workflow now and then: by itself it may notice the end of a sub-workflow only half a
-/// minute later (3.32.1).
-fn wait(client: &Client, id: &str) -> Result<Workflow, conductor_sync::Error> {
-    for _ in 0..25 {
-        match client.workflows().wait(id, Duration::from_secs(2)) {
-            Err(error) if error.kind() == ErrorKind::Deadline => client.workflows().decide(id)?,
-            outcome => return outcome,
-        }
-    }
-    client.workflows().wait(id, Duration::from_secs(2))
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
     let folder = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| "target/diagrams".to_owned()));
@@ -131,7 +119,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .start()?;
     let input = json!({"way": "parcel"});
     let id = client.workflows().start(&StartWorkflowRequest::new(&drawn.name).input(input))?;
-    let done = wait(&client, &id)?;
+    // The server may notice the end of a sub-workflow only half a minute later (3.32.1).
+    let done = client.workflows().wait(&id, Duration::from_secs(53))?;
     let report = runner.stop(Duration::from_secs(5));
     println!("{} attempts done, {} clean", report.completed, report.is_clean());
 
