@@ -122,6 +122,12 @@
 //! reached. ERROR means that a result or a task is lost or set aside, WARN that something fails and is tried again, INFO
 //! tells of starts, stops, recoveries and attempts that failed.
 //!
+//! # Pictures
+//!
+//! [`WorkflowDef::diagram`] draws a definition, [`Workflow::diagram`] an execution with states and times, both for Mermaid
+//! and for Graphviz. [`Workflow::timeline`] draws the attempts of an execution with bars for a terminal. The example `draw`
+//! writes them all.
+//!
 //! # Testing
 //!
 //! A handler is a function: call it with [`TaskContext::for_test`]. With the feature `embedded` a test has a whole server in
@@ -145,6 +151,7 @@ mod admin;
 mod builder;
 mod client;
 mod config;
+mod diagram;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
@@ -171,6 +178,7 @@ pub use builder::{
 };
 pub use client::Client;
 pub use config::Config;
+pub use diagram::{Diagram, Timeline};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{
     EventAction, EventActionKind, EventClient, EventHandler, StartAgentAction, StartWorkflowAction, TaskAction,

@@ -121,6 +121,11 @@ fn graceful_stop_loses_nothing() {
 }
 
 #[test]
+fn draw_writes_five_pictures() {
+    check("draw", "five pictures of draw_linear (COMPLETED) are in ");
+}
+
+#[test]
 fn test_your_worker_passes() {
     check("test_your_worker", "2 tests passed");
 }

@@ -31,6 +31,7 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
         ],
         // A worker names the tasks it runs, and START_WORKFLOW holds a request.
         "builder" => &["error", "json", "metadata", "workflow", "worker"],
+        "diagram" => &["error", "json", "metadata", "task", "workflow"],
         "worker" => &["error", "json", "metadata", "task"],
         "runner" => &["error", "json", "config", "metrics", "http", "metadata", "task", "workflow", "client", "worker"],
         // The wire types only, so that a bug it shares with the client can't hide.
