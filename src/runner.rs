@@ -500,6 +500,7 @@ impl Build {
             paused: Arc::default(),
             odd: Arc::default(),
             told: Arc::clone(&self.told),
+            batch: Arc::default(),
             stop: self.stop.clone(),
         }
     }

@@ -205,6 +205,23 @@ fn a_result_that_alone_meets_errors_while_others_get_through_is_set_aside() {
     assert_eq!(updates[8].status(), "FAILED_WITH_TERMINAL_ERROR");
 }
 
+/// Each holds a place, so that nothing would be fetched any more.
+#[test]
+fn many_results_that_are_refused_do_not_hold_the_others_up() {
+    const N_TASKS: usize = 40;
+    let server = Server::start(|r| {
+        let is_fifth = r.task_id().trim_start_matches('t').parse::<usize>().is_ok_and(|n| n % 5 == 0);
+        (is_fifth && r.is_update() && r.status() == "COMPLETED").then(|| Answer::refused(400, "blocked"))
+    });
+    server.add(tasks(N_TASKS));
+    let handle = TaskRunner::new(&server.client()).worker(echo()).threads(2).start().unwrap();
+    server.wait_for_tasks(N_TASKS);
+    server.wait_for("a failure in place of each", |all| {
+        all.iter().filter(|r| r.is_update() && r.status() == "FAILED_WITH_TERMINAL_ERROR").count() == N_TASKS / 5
+    });
+    assert_eq!(stop_clean(handle).completed, 40);
+}
+
 #[test]
 fn a_result_that_alone_meets_errors_is_not_tried_as_often_as_others_get_through() {
     let server = Server::start(|r| (r.task_id() == "t0" && r.is_update()).then(|| Answer::html(503)));

@@ -306,6 +306,7 @@ fn a_look_that_tells_nothing_cancels_nothing() {
         ("a page for every address", Answer::html(404)),
         ("another status", Answer::json(200, &task_with("t0", json!({"status": "ON_THE_MOON"})))),
         ("nothing", Answer::json(200, &json!({}))),
+        ("another task", Answer::json(200, &task_with("t1", json!({"status": "COMPLETED"})))),
         ("a reset", Answer::Reset),
     ] {
         let looks = Arc::new(Mutex::new(0));

@@ -9,13 +9,10 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 
 use crate::{
     client::Client,
-    error::Result,
-    http::{Method, Request},
     runner::{
         register::{Held, Register},
-        update::{Verdict, is_gone, verdict},
+        update::{Verdict, extend_lease, is_gone, look, verdict},
     },
-    task::TaskResult,
 };
 
 /// The keeper's ends of the channels to its helpers, which close when it ends. Looks at tasks have helpers of their own, so
@@ -83,17 +80,9 @@ pub(crate) fn beat(client: &Client, register: &Register, held: &Held) {
     register.look_again(held);
 }
 
-fn extend_lease(client: &Client, held: &Held, limit: Duration) -> Result<()> {
-    let mut extension = TaskResult::new(&held.workflow_id, &held.task_id, "IN_PROGRESS");
-    extension.extend_lease = true;
-    let request = Request::new(Method::Post, "/tasks", &[], ("extend lease of task", &held.task_id))?;
-    let request = request.json(&extension)?.small_answer().within(limit);
-    client.http().send(&request)?.done()
-}
-
 /// Looks whether the server still wants the task.
 pub(crate) fn check(client: &Client, register: &Register, held: &Held) {
-    match client.tasks().get(&held.task_id) {
+    match look(client, held) {
         Ok(task) if task.status.is_terminal() => held.end(),
         Ok(_) => held.known(),
         Err(error) if is_gone(&error) => held.gone(Instant::now()),

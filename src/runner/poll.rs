@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -76,8 +76,38 @@ pub(crate) struct Polling {
     pub(crate) odd: Arc<Mutex<Trouble>>,
     /// How many workers may say in a while that their polls fail; shared by all of them.
     pub(crate) told: Arc<Mutex<Limit>>,
+    /// Shared with the helpers.
+    pub(crate) batch: Arc<Mutex<Batch>>,
     /// Closes when the runner stops.
     pub(crate) stop: Receiver<()>,
+}
+
+/// The largest batch to ask for, and how many polls ago an answer was too large.
+pub(crate) struct Batch {
+    most: usize,
+    n_polls_since: u32,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { most: MAX_BATCH, n_polls_since: 0 }
+    }
+}
+
+impl Batch {
+    fn worked(&mut self) {
+        self.n_polls_since += 1;
+        if self.n_polls_since >= POLLS_WITH_SMALL_BATCHES {
+            self.most = (self.most * 2).min(MAX_BATCH);
+            self.n_polls_since = 0;
+        }
+    }
+
+    /// An answer to a poll for `asked` tasks was too large to read.
+    fn was_too_large(&mut self, asked: usize) {
+        self.most = (self.most.min(asked) / 2).max(1);
+        self.n_polls_since = 0;
+    }
 }
 
 /// Where a wait has ended.
@@ -106,9 +136,6 @@ struct State {
     trouble: Trouble,
     /// Pauses after polls that brought nothing but tasks that can't be run here.
     useless: Backoff,
-    /// The largest batch to ask for, and how many polls ago an answer was too large.
-    most: usize,
-    n_polls_since: u32,
 }
 
 impl Poller {
@@ -118,8 +145,6 @@ impl Poller {
             backoff: Backoff::new(PAUSE_CAP),
             trouble: Trouble::default(),
             useless: Backoff::new(PAUSE_CAP),
-            most: MAX_BATCH,
-            n_polls_since: 0,
         };
         Self { polling, changed, gate, more, state }
     }
@@ -151,12 +176,7 @@ impl Poller {
             Waited::Other => return true,
         };
         let mut slots = vec![first];
-        while slots.len() < self.state.most {
-            match self.polling.slots.take() {
-                Some(slot) => slots.push(slot),
-                None => break,
-            }
-        }
+        slots.extend(self.polling.more_slots());
         let asked = slots.len();
         match self.polling.fetch(asked, Duration::ZERO) {
             Ok(tasks) => {
@@ -261,11 +281,6 @@ impl Poller {
     fn worked(&mut self) {
         let Polling { task_type, readiness, .. } = &self.polling;
         self.state.backoff.reset();
-        self.state.n_polls_since += 1;
-        if self.state.n_polls_since >= POLLS_WITH_SMALL_BATCHES {
-            self.state.most = (self.state.most * 2).min(MAX_BATCH);
-            self.state.n_polls_since = 0;
-        }
         readiness.polled(task_type, self.polling.domain.as_deref());
         if let Some(Notice::Over(after, n)) = self.state.trouble.worked(Instant::now()) {
             log::info!("polls work again task_type={task_type} after_s={} n_failures={n}", after.as_secs());
@@ -293,10 +308,6 @@ impl Poller {
                 }
             }
         }
-        if error.kind() == ErrorKind::TooLarge {
-            self.state.most = (self.state.most.min(self.polling.slots.pool.n_free().max(2)) / 2).max(1);
-            self.state.n_polls_since = 0;
-        }
         let pause = self.state.backoff.pause(error.retry_after(), fastrand::f64());
         self.sit_out(pause)
     }
@@ -316,7 +327,7 @@ pub(crate) fn help(polling: &Polling, more: &Receiver<()>, tell: &Sender<()>) {
             continue;
         };
         let mut slots = vec![first];
-        slots.extend(std::iter::from_fn(|| polling.slots.take()).take(MAX_BATCH - 1));
+        slots.extend(polling.more_slots());
         let asked = slots.len();
         // A failure shows in the metrics here; the main poller meets it too, and waits and logs.
         if let Ok(tasks) = polling.fetch(asked, Duration::ZERO) {
@@ -329,10 +340,26 @@ pub(crate) fn help(polling: &Polling, more: &Receiver<()>, tell: &Sender<()>) {
 }
 
 impl Polling {
+    fn batch(&self) -> MutexGuard<'_, Batch> {
+        // Two numbers that are valid in any state.
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The free slots that a batch may have besides its first.
+    fn more_slots(&self) -> impl Iterator<Item = Slot> {
+        let most = self.batch().most;
+        std::iter::from_fn(|| self.slots.take()).take(most - 1)
+    }
+
     /// One poll.
     fn fetch(&self, count: usize, hold: Duration) -> Result<Vec<Result<PolledTask, Unreadable>>> {
         let begun = Instant::now();
         let outcome = self.request(count, hold);
+        match &outcome {
+            Ok(_) => self.batch().worked(),
+            Err(error) if error.kind() == ErrorKind::TooLarge => self.batch().was_too_large(count),
+            Err(_) => {}
+        }
         match &outcome {
             Ok(_) => self.metrics.polled(begun.elapsed()),
             Err(error) => {
@@ -494,6 +521,19 @@ fn to_text(body: &[u8]) -> (Cow<'_, str>, Vec<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn batches_are_halved_until_they_can_be_read_and_grow_slowly() {
+        let mut batch = Batch::default();
+        batch.was_too_large(64);
+        assert_eq!(batch.most, 32);
+        (0..40).for_each(|_| batch.was_too_large(1));
+        assert_eq!(batch.most, 1);
+        (1..POLLS_WITH_SMALL_BATCHES).for_each(|_| batch.worked());
+        assert_eq!(batch.most, 1);
+        batch.worked();
+        assert_eq!(batch.most, 2);
+    }
 
     #[test]
     fn bytes_that_are_no_text_are_replaced_and_told() {

@@ -307,6 +307,10 @@ impl Held {
 
     /// When the keeper next has to look at it.
     fn due(&self, check_every: Duration) -> Instant {
+        let far = Instant::now() + Duration::from_secs(3600);
+        if self.is_cancelled() {
+            return far;
+        }
         let state = self.state();
         let check = match (state.stage, self.deadline) {
             (Stage::Reporting, _) => None,
@@ -316,7 +320,7 @@ impl Held {
         let wanted = self.signals.heartbeat_wanted.load(Ordering::Acquire);
         let wanted = wanted.then(|| state.last_beat.map_or(self.received, |last| last + LEAST_GAP));
         let beat = state.next_beat.into_iter().chain(wanted).min().filter(|_| !state.beating);
-        beat.into_iter().chain(check).min().unwrap_or(self.received + Duration::from_secs(3600))
+        beat.into_iter().chain(check).min().unwrap_or(far)
     }
 }
 

@@ -17,8 +17,36 @@ use signal_hook::{
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Once caught, signals do nothing for ever; these give them their usual effect back while nobody listens.
-static DEFAULT_ACTIONS: Mutex<Vec<SigId>> = Mutex::new(Vec::new());
+/// Once caught, signals do nothing for ever; the actions give them their usual effect back while nobody listens.
+static USE: Mutex<Use> = Mutex::new(Use { n_listeners: 0, default_actions: Vec::new() });
+
+struct Use {
+    n_listeners: usize,
+    default_actions: Vec<SigId>,
+}
+
+impl Use {
+    fn begin(&mut self) {
+        self.n_listeners += 1;
+        for id in self.default_actions.drain(..) {
+            low_level::unregister(id);
+        }
+    }
+
+    fn end(&mut self) {
+        self.n_listeners -= 1;
+        if self.n_listeners > 0 {
+            return;
+        }
+        let always = Arc::new(AtomicBool::new(true));
+        for signal in [SIGTERM, SIGINT] {
+            match flag::register_conditional_default(signal, Arc::clone(&always)) {
+                Ok(id) => self.default_actions.push(id),
+                Err(e) => log::warn!("signal {signal} has no effect any more: {e}"),
+            }
+        }
+    }
+}
 
 /// The signals that stop a program, caught while this lives.
 pub(super) struct StopSignals {
@@ -34,9 +62,6 @@ impl StopSignals {
     pub(super) fn catch() -> Result<Self> {
         let failed = |e: io::Error| Error::new(ErrorKind::Local, "catch signals", e.to_string()).with_source(e);
         let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
-        DEFAULT_ACTIONS.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(|id| {
-            low_level::unregister(id);
-        });
         let closer = signals.handle();
         let (heard_in, heard) = bounded(8);
         let listener = thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -46,22 +71,15 @@ impl StopSignals {
             }
         });
         let listener = Some(listener.map_err(failed)?);
+        USE.lock().unwrap_or_else(PoisonError::into_inner).begin();
         Ok(Self { heard, closer, listener })
     }
 }
 
 impl Drop for StopSignals {
-    /// From here on a signal ends the program again.
+    /// From here on a signal ends the program again, unless another runner listens.
     fn drop(&mut self) {
-        let always = Arc::new(AtomicBool::new(true));
-        let mut actions = DEFAULT_ACTIONS.lock().unwrap_or_else(PoisonError::into_inner);
-        for signal in [SIGTERM, SIGINT] {
-            match flag::register_conditional_default(signal, Arc::clone(&always)) {
-                Ok(id) => actions.push(id),
-                Err(e) => log::warn!("signal {signal} has no effect any more: {e}"),
-            }
-        }
-        drop(actions);
+        USE.lock().unwrap_or_else(PoisonError::into_inner).end();
         self.closer.close();
         if self.listener.take().is_some_and(|listener| listener.join().is_err()) {
             log::error!("the thread that listens for signals panicked");

@@ -35,6 +35,7 @@ impl Places {
         self.free.try_recv().ok().map(|()| self.token())
     }
 
+    #[cfg(test)]
     pub(crate) fn n_free(&self) -> usize {
         self.free.len()
     }

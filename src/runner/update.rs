@@ -24,7 +24,7 @@ use crate::{
         retry::{Allowed, Backoff, Limit, Notice, RetryQueue, Trouble},
         slot::{Places, Token},
     },
-    task::{TaskResult, TaskResultStatus},
+    task::{FAR, Task, TaskResult, TaskResultStatus},
     worker::{TaskContext, outcome::shorten},
 };
 
@@ -46,8 +46,9 @@ const SUSPECT_AFTER: u64 = 8;
 /// Percent of the other tries that must have got through for that; a server that fails now and then is no reason.
 const OTHERS_GET_THROUGH: u64 = 90;
 
-/// Without other traffic to compare with, the refusals must also have gone on for this long.
-const SUSPECT_ALONE_AFTER: Duration = Duration::from_secs(300);
+/// Without enough others to compare with, a heartbeat of the same task, which the server has to write as well, must get
+/// through after so many refusals: some ten seconds.
+const SUSPECT_ALONE_AFTER: u64 = 9;
 
 /// An updater without work ends after this, unless it is the last.
 const IDLE_END: Duration = Duration::from_secs(10);
@@ -86,6 +87,25 @@ pub(crate) fn verdict(outcome: &Result<()>) -> Verdict {
         (ErrorKind::Server, Some(500)) if !error.is_retryable() => Verdict::Suspect,
         _ => Verdict::Retry,
     }
+}
+
+/// The task as the server has it. An answer about another task says nothing about this one.
+pub(crate) fn look(client: &Client, held: &Held) -> Result<Task> {
+    let task = client.tasks().get(&held.task_id)?;
+    if task.task_id == held.task_id {
+        return Ok(task);
+    }
+    let message = format!("the answer is about another task, `{}`", excerpt(&task.task_id));
+    Err(Error::new(ErrorKind::Decode, format!("get task {}", excerpt(&held.task_id)), message))
+}
+
+/// One heartbeat.
+pub(crate) fn extend_lease(client: &Client, held: &Held, limit: Duration) -> Result<()> {
+    let mut extension = TaskResult::new(&held.workflow_id, &held.task_id, "IN_PROGRESS");
+    extension.extend_lease = true;
+    let request = Request::new(Method::Post, "/tasks", &[], ("extend lease of task", &held.task_id))?;
+    let request = request.json(&extension)?.small_answer().within(limit);
+    client.http().send(&request)?.done()
 }
 
 pub(crate) fn is_gone(error: &Error) -> bool {
@@ -131,10 +151,11 @@ enum Kind {
 #[derive(Debug)]
 struct Refusals {
     n: u64,
-    since: Instant,
     /// How many reports had been tried and had got through before.
     tries_before: u64,
     settled_before: u64,
+    /// How many reports had got through after a refusal before.
+    recovered_before: u64,
 }
 
 impl Report {
@@ -214,6 +235,8 @@ pub(crate) struct Delivery {
     /// refuses many.
     n_tries: AtomicU64,
     n_settled: AtomicU64,
+    /// How many of those had been refused before.
+    n_recovered: AtomicU64,
     /// How many reports are on their way.
     n_undelivered: AtomicU64,
     /// Whether the last answer was no acknowledgement.
@@ -240,6 +263,7 @@ impl Delivery {
             stopping,
             n_tries: AtomicU64::new(0),
             n_settled: AtomicU64::new(0),
+            n_recovered: AtomicU64::new(0),
             n_undelivered: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
             in_trouble: AtomicBool::new(false),
@@ -301,6 +325,7 @@ impl Delivery {
                     report.held.metrics.late();
                 }
                 self.n_settled.fetch_add(1, Ordering::Relaxed);
+                self.n_recovered.fetch_add(u64::from(report.refusals.is_some()), Ordering::Relaxed);
                 self.settle(report)
             }
             other => {
@@ -333,7 +358,7 @@ impl Delivery {
 
     /// Whether a task that was reported IN_PROGRESS without a clear answer is still in our hands.
     fn is_still_ours(&self, report: &Report) -> Result<bool> {
-        let task = self.client.tasks().get(&report.held.task_id)?;
+        let task = look(&self.client, &report.held)?;
         let same_hand_out = u32::try_from(task.poll_count).is_ok_and(|n| n == report.held.poll_count);
         Ok(task.status == crate::task::TaskStatus::InProgress && same_hand_out)
     }
@@ -349,7 +374,7 @@ impl Delivery {
             }
             return Ok(false);
         }
-        match self.client.tasks().get(&report.held.task_id) {
+        match look(&self.client, &report.held) {
             Ok(task) => Ok(!task.status.is_terminal()),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
@@ -374,11 +399,13 @@ impl Delivery {
         }
     }
 
-    /// Whether enough refusals have come that it must be the report: nearly all others got through meanwhile, or there was no
-    /// other for long while the server answered all else.
+    /// Whether enough refusals have come that it must be the report: others got through meanwhile, and either nearly all did
+    /// or none that had been refused; or, without enough others, a heartbeat of the same task gets through.
     fn is_poison(&self, report: &mut Report) -> bool {
         let (n_tries, n_settled) = (self.n_tries.load(Ordering::Relaxed), self.n_settled.load(Ordering::Relaxed));
-        let fresh = || Refusals { n: 0, since: Instant::now(), tries_before: n_tries - 1, settled_before: n_settled };
+        let n_recovered = self.n_recovered.load(Ordering::Relaxed);
+        let fresh =
+            || Refusals { n: 0, tries_before: n_tries - 1, settled_before: n_settled, recovered_before: n_recovered };
         let refusals = report.refusals.get_or_insert_with(fresh);
         refusals.n += 1;
         if refusals.n < SUSPECT_AFTER {
@@ -386,13 +413,18 @@ impl Delivery {
         }
         let n_others_settled = n_settled - refusals.settled_before;
         let n_others_tried = (n_tries - refusals.tries_before).saturating_sub(refusals.n);
-        if n_others_settled >= SUSPECT_AFTER && n_others_settled * 100 >= n_others_tried * OTHERS_GET_THROUGH {
+        let nearly_all = n_others_settled * 100 >= n_others_tried * OTHERS_GET_THROUGH;
+        // Of a server that fails now and then, some refused reports get through.
+        let none_recovered = n_recovered == refusals.recovered_before;
+        if n_others_settled >= SUSPECT_AFTER && (nearly_all || none_recovered) {
             return true;
         }
-        let is_alone = n_others_tried == 0 && self.n_undelivered.load(Ordering::Relaxed) == 1;
-        is_alone
-            && refusals.since.elapsed() >= SUSPECT_ALONE_AFTER
-            && self.client.tasks().get(&report.held.task_id).is_ok()
+        if !none_recovered || refusals.n < SUSPECT_ALONE_AFTER {
+            return false;
+        }
+        let heartbeat = extend_lease(&self.client, &report.held, FAR);
+        report.doubtful |= heartbeat.as_ref().is_err_and(Error::may_have_been_done);
+        heartbeat.is_ok()
     }
 
     /// Sets a refused report aside and fails the task in its place, so that the workflow does not hang.
