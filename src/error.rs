@@ -56,7 +56,7 @@ pub enum ErrorKind {
     Rejected,
     /// The server failed (5xx), asked for a pause (429), or refused in a way it reports as 500.
     Server,
-    /// The answer is not what this operation answers: no JSON, or JSON of another shape.
+    /// An answer, or a text to be read, is not what was expected: no JSON, or JSON of another shape.
     Decode,
     /// The answer is larger than [`Config::max_answer_bytes`](crate::Config::max_answer_bytes).
     TooLarge,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     error::{Error, Result},
     http::{Http, Method, Request, problem_with_name},
-    json::{JsonMap, RawJson, wire, wire_enum},
+    json::{JsonMap, RawJson, document::document, wire, wire_enum},
 };
 
 wire_enum! {
@@ -221,6 +221,8 @@ wire! {
         pub evaluator_type: Option<String> = "evaluatorType",
     }
 }
+
+document!(EventHandler, "event handler");
 
 impl EventHandler {
     /// A handler that listens, without actions so far.

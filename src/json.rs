@@ -1,6 +1,9 @@
 //! JSON that is kept as it came. [`RawJson`] holds user data as text, so that nothing in it is lost or changed; the
 //! [`wire!`] and [`wire_enum!`] macros write the wire structs of the resource files so that unknown fields, unknown enum
-//! values and the difference between null, missing and empty survive a round trip.
+//! values and the difference between null, missing and empty survive a round trip. Files of them are read and written by
+//! [`document`].
+
+pub(crate) mod document;
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 

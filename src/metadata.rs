@@ -4,7 +4,7 @@ mod client;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::json::{JsonMap, RawJson, wire, wire_enum};
+use crate::json::{JsonMap, RawJson, document::document, wire, wire_enum};
 
 pub use client::MetadataClient;
 
@@ -80,7 +80,8 @@ wire! {
     /// The registered definition of a task: how it is retried and when it times out.
     ///
     /// What is `None` is left to the server; its defaults (3.32.1) stand beside each field. A task that was never
-    /// registered runs with those defaults.
+    /// registered runs with those defaults. The server keeps every field but the four that say who and when, which it sets
+    /// itself, and drops fields it does not know.
     ///
     /// ```
     /// use std::time::Duration;
@@ -160,6 +161,8 @@ wire! {
         pub updated_by: Option<String> = "updatedBy",
     }
 }
+
+document!(TaskDef, "task definition");
 
 impl TaskDef {
     /// A definition with the server's defaults.
@@ -426,6 +429,23 @@ wire! {
     ///     .output("text", "${greet_ref.output.text}");
     /// assert_eq!(def.tasks.len(), 1);
     /// ```
+    ///
+    /// The server keeps every field but `update_time`, which it sets itself, and drops fields it does not know (3.32.1).
+    /// Definitions may be kept in files:
+    ///
+    /// ```
+    /// use conductor_sync::WorkflowDef;
+    /// let text = std::fs::read_to_string("examples/ship.json")?;
+    /// let def = WorkflowDef::from_json(&text)?;
+    /// assert_eq!((def.name.as_str(), def.tasks.len()), ("ship", 2));
+    /// assert_eq!(def.to_json(), text, "written again it is the same file");
+    ///
+    /// assert!(def.to_json().contains("\"drawnWith\""), "what this crate has no name for stays");
+    /// let error = WorkflowDef::from_json(&text.replace("3600", "\"an hour\"")).unwrap_err();
+    /// assert_eq!(error.operation(), "read workflow definition");
+    /// assert!(error.to_string().contains("line 45, column 29: timeoutSeconds: "), "{error}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub struct WorkflowDef {
         /// The name.
         pub name: String = "name",
@@ -487,6 +507,8 @@ wire! {
         pub updated_by: Option<String> = "updatedBy",
     }
 }
+
+document!(WorkflowDef, "workflow definition");
 
 impl WorkflowDef {
     /// An empty definition, version 1.

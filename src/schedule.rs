@@ -9,7 +9,7 @@ use std::{
 use crate::{
     error::{Error, Result},
     http::{Http, Method, Request, problem_with_name},
-    json::{JsonMap, wire, wire_enum},
+    json::{JsonMap, document::document, wire, wire_enum},
     search::{Place, Search, SearchRequest},
     workflow::{BulkOutcome, StartWorkflowRequest},
 };
@@ -79,6 +79,8 @@ wire! {
         pub next_run_time: Option<i64> = "nextRunTime",
     }
 }
+
+document!(WorkflowSchedule, "schedule");
 
 impl WorkflowSchedule {
     /// Starts a workflow at the times of a cron expression of six fields, in UTC.
