@@ -6,7 +6,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     http::{Http, Method, Request},
     json::{JsonMap, RawJson, wire},
-    task::{Task, TaskResultStatus},
+    task::{Task, TaskResultStatus, check_report},
 };
 
 wire! {
@@ -152,9 +152,7 @@ impl AdminClient {
             true => ("/queue/update/{workflowId}/task/{taskId}/{status}", "update through queue task"),
             false => ("/queue/update/{workflowId}/{reference}/{status}", "update through queue task"),
         };
-        if !output.is_object() {
-            return Err(Error::invalid(verb, "output must be a JSON object"));
-        }
+        check_report((verb, task), status, output)?;
         let values = [workflow_id.as_str(), task, status.as_str()];
         let request = Request::new(Method::Post, route, &values, (verb, task))?.json(output)?;
         self.http.send(&request)?.done()

@@ -302,6 +302,9 @@ impl EventClient {
         if handler.actions.is_empty() {
             return invalid("actions must not be empty");
         }
+        if handler.actions.iter().any(|action| action.kind.as_str().is_empty()) {
+            return invalid("kind of an action must not be empty");
+        }
         let request = Request::new(method, "/event", &[], (verb, &handler.name))?.json(handler)?;
         told_apart(self.http.send(&request))?.done()
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     error::{Error, Result},
-    http::{Http, Method, Request},
+    http::{Http, Method, Request, problem_with_name},
     json::{wire, wire_enum},
 };
 
@@ -146,12 +146,16 @@ impl FileClient {
     /// Makes a file known: `POST /files`.
     ///
     /// # Errors
-    /// When the workflow id or the name is empty, or the server can't be reached, has no file storage or refuses.
+    /// When the name or the type of the content is empty, the workflow id can't stand in a path, or the server can't be reached, has no file storage or refuses.
     pub fn create(&self, file: &FileUploadRequest) -> Result<FileHandle> {
-        for (name, value) in [("workflow_id", &file.workflow_id), ("file_name", &file.file_name)] {
+        for (name, value) in [("file_name", &file.file_name), ("content_type", &file.content_type)] {
             if value.trim().is_empty() {
                 return Err(Error::invalid("create file", format!("{name} must not be empty")));
             }
+        }
+        // Otherwise the file could not be asked for.
+        if let Some(problem) = problem_with_name("workflow_id", &file.workflow_id) {
+            return Err(Error::invalid("create file", problem));
         }
         let request = Request::new(Method::Post, "/files", &[], ("create file", &file.file_name))?.json(file)?;
         self.http.send(&request)?.json()

@@ -413,6 +413,24 @@ macro_rules! wire_enum {
             }
         }
 
+        impl $name {
+            /// What is wrong with it as the parameter `name` of a call, if anything: there is no such value. A value of a
+            /// later server is kept where it came from one, but here it is far more often a slip.
+            #[allow(dead_code, reason = "not every enum of the wire is a parameter of a call")]
+            pub(crate) fn problem(&self, name: &str) -> Option<String> {
+                const KNOWN: &[&str] = &[$($wire,)*];
+                match self {
+                    Self::Other(text) if text.is_empty() => Some(format!("{name} must not be empty")),
+                    Self::Other(text) => Some(format!(
+                        "{name} is `{}`, which this version of the crate does not know: it must be one of {}",
+                        $crate::error::excerpt(text),
+                        KNOWN.join(", "),
+                    )),
+                    _ => None,
+                }
+            }
+        }
+
         impl Default for $name {
             /// The empty text, which no server sends: the value was missing.
             fn default() -> Self {

@@ -296,7 +296,10 @@ impl ScheduleClient {
 
     fn found<T>(&self, verb: &'static str, route: &'static str, search: &ScheduleSearch) -> Search<T> {
         let params = search.params.clone();
-        let place = Place { verb, route, values: Vec::new(), size_name: "size", params, index: None };
+        // The server would leave the condition out.
+        let empty = params.iter().find(|(_, value)| value.trim().is_empty());
+        let problem = empty.map(|(name, _)| format!("{name} must not be empty"));
+        let place = Place { verb, route, values: Vec::new(), size_name: "size", params, problem, index: None };
         let request = SearchRequest::new();
         let request = match search.page_size {
             Some(n_hits) => request.page_size(n_hits),
@@ -360,7 +363,10 @@ impl ScheduleClient {
 
     fn bulk(&self, route: &'static str, verb: &'static str, names: &[&str]) -> Result<BulkOutcome> {
         if names.is_empty() {
-            return Err(Error::invalid(verb, "the list of names must not be empty"));
+            return Err(Error::invalid(verb, "names must not be empty"));
+        }
+        if names.iter().any(|name| name.trim().is_empty()) {
+            return Err(Error::invalid(verb, "names must not hold an empty name"));
         }
         self.http.send_safe(&Request::new(Method::Put, route, &[], (verb, ""))?.json(&names)?)?.json()
     }

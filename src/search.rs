@@ -309,6 +309,9 @@ impl SearchRequest {
         if i32::try_from(self.skip).is_err() {
             return Some(format!("skip is {}; it must be at most {}", self.skip, i32::MAX));
         }
+        if self.classifier.as_ref().is_some_and(|classifier| classifier.trim().is_empty()) {
+            return Some("classifier must not be empty".to_owned());
+        }
         let index = index?;
         let wrong = self.query.fields.iter().find(|field| !field.is_in(index));
         let wrong = wrong.map(|field| format!("query: the index of {index} has no {}", field.as_str()));
@@ -360,6 +363,8 @@ pub(crate) struct Place {
     pub(crate) size_name: &'static str,
     /// Further parameters.
     pub(crate) params: Vec<(&'static str, String)>,
+    /// What is wrong with the place itself, if anything.
+    pub(crate) problem: Option<String>,
     /// The index with its query; `None` where the route knows neither queries nor orders.
     pub(crate) index: Option<Index>,
 }
@@ -367,7 +372,15 @@ pub(crate) struct Place {
 impl Place {
     /// A search of an index.
     pub(crate) fn of_index(verb: &'static str, route: &'static str, index: Index) -> Self {
-        Self { verb, route, values: Vec::new(), size_name: "size", params: Vec::new(), index: Some(index) }
+        Self {
+            verb,
+            route,
+            values: Vec::new(),
+            size_name: "size",
+            params: Vec::new(),
+            problem: None,
+            index: Some(index),
+        }
     }
 }
 
@@ -416,7 +429,7 @@ impl<T: DeserializeOwned> Search<T> {
         let Self { place, request: asked, .. } = self;
         let object = place.values.first().map_or("", String::as_str);
         let invalid = |problem| Error::invalid(format!("{} {object}", place.verb).trim_end(), problem);
-        if let Some(problem) = asked.problem(place.index) {
+        if let Some(problem) = place.problem.clone().or_else(|| asked.problem(place.index)) {
             return Err(invalid(problem));
         }
         let values: Vec<&str> = place.values.iter().map(String::as_str).collect();

@@ -24,7 +24,10 @@ use crate::{
 pub use lookup::{ExternalStorageLocation, PayloadOperation, PayloadType, TaskSummary};
 pub use queue::QueueShard;
 pub use signal::{ReturnStrategy, SignalRequest, SignalResponse, TaskRun, WorkflowRun};
-pub(crate) use {lookup::storage_location, signal::check_waiting_time};
+pub(crate) use {
+    lookup::storage_location,
+    signal::{check_strategy, check_waiting_time},
+};
 
 wire_enum! {
     /// The state of a task on the server.
@@ -480,7 +483,8 @@ impl TaskClient {
     /// One task that can't be decoded fails the whole call here; a [`TaskRunner`](crate::TaskRunner) is more patient.
     ///
     /// # Errors
-    /// When the type can't stand in a path, the timeout is above 5 s, or the server can't be reached or refuses.
+    /// When the type can't stand in a path, the count is 0 or beyond 31 bits, the timeout is above 5 s, or the server can't be
+    /// reached or refuses.
     pub fn poll_batch(&self, request: impl Into<PollRequest>) -> Result<Vec<Task>> {
         let poll = request.into();
         if poll.timeout > MAX_POLL_TIMEOUT {
@@ -488,6 +492,10 @@ impl TaskClient {
             return Err(Error::invalid(format!("poll {}", excerpt(&poll.task_type)), message));
         }
         let about = ("poll", poll.task_type.as_str());
+        if !(1..=MAX_POLL_COUNT).contains(&poll.count) {
+            let message = format!("count is {}; it must be from 1 to {MAX_POLL_COUNT}", poll.count);
+            return Err(Error::invalid(format!("poll {}", excerpt(&poll.task_type)), message));
+        }
         let request = Request::new(Method::Get, "/tasks/poll/batch/{taskType}", &[&poll.task_type], about)?
             .query("count", &poll.count.to_string())
             .query("timeout", &poll.timeout.as_millis().to_string())
@@ -511,7 +519,8 @@ impl TaskClient {
     /// know, look at the task.
     ///
     /// # Errors
-    /// When an id is empty, the task or the workflow does not exist, or the server can't be reached or refuses.
+    /// When an id is empty, the status is none of this crate's, the output is no object, the callback time is negative, the task
+    /// or the workflow does not exist, or the server can't be reached or refuses.
     pub fn update(&self, result: &TaskResult) -> Result<()> {
         check_result(result)?;
         let request = Request::new(Method::Post, "/tasks", &[], ("update task", &result.task_id))?.json(result)?;
@@ -539,7 +548,8 @@ impl TaskClient {
     /// server answers both alike (3.32.1).
     ///
     /// # Errors
-    /// When the server can't be reached or refuses.
+    /// When an id or the reference can't stand in a path, the status is none of this crate's, the output is no object, or the
+    /// server can't be reached or refuses.
     pub fn update_by_reference(&self, update: &ReferenceUpdate) -> Result<Option<String>> {
         let request = Self::reference_request("/tasks/{workflowId}/{reference}/{status}", update)?;
         let id = self.http.send(&request)?.text()?;
@@ -557,6 +567,7 @@ impl TaskClient {
     }
 
     fn reference_request<'a>(route: &'static str, update: &'a ReferenceUpdate) -> Result<Request<'a>> {
+        check_report(("update task", &update.reference), &update.status, &update.output)?;
         let values = [update.workflow_id.as_str(), &update.reference, update.status.as_str()];
         Request::new(Method::Post, route, &values, ("update task", &update.reference))?
             .query_some("workerid", update.worker_id.as_deref())
@@ -587,8 +598,9 @@ impl TaskClient {
     /// How many tasks of a type wait: `GET /tasks/queue/size`. `domain` as in [`PollRequest::domain`].
     ///
     /// # Errors
-    /// When the server can't be reached or refuses.
+    /// When the type is empty, or the server can't be reached or refuses.
     pub fn queue_size(&self, task_type: &str, domain: Option<&str>) -> Result<u64> {
+        check_type("get queue size", task_type)?;
         let request = Request::new(Method::Get, "/tasks/queue/size", &[], ("get queue size of", task_type))?
             .query("taskType", task_type)
             .query_some("domain", domain.filter(|d| !d.trim().is_empty()));
@@ -598,8 +610,9 @@ impl TaskClient {
     /// Who polled a type last, one entry for each domain: `GET /tasks/queue/polldata`.
     ///
     /// # Errors
-    /// When the server can't be reached or refuses.
+    /// When the type is empty, or the server can't be reached or refuses.
     pub fn poll_data(&self, task_type: &str) -> Result<Vec<PollData>> {
+        check_type("get poll data", task_type)?;
         let request = Request::new(Method::Get, "/tasks/queue/polldata", &[], ("get poll data of", task_type))?
             .query("taskType", task_type);
         self.http.send_safe(&request)?.json()
@@ -616,8 +629,35 @@ fn check_result(result: &TaskResult) -> Result<()> {
         let message = "output_data must be a JSON object: wrap it in one, for instance as {\"result\": …}";
         return Err(Error::invalid(format!("update task {}", excerpt(&result.task_id)), message));
     }
-    Ok(())
+    if result.extend_lease {
+        // Nothing but the ids counts.
+        return Ok(());
+    }
+    let problem = match result.callback_after_seconds {
+        ..0 => Some(format!("callback_after_seconds is {}; it must not be negative", result.callback_after_seconds)),
+        _ => result.status.problem("status"),
+    };
+    problem.map_or(Ok(()), |what| Err(Error::invalid(format!("update task {}", excerpt(&result.task_id)), what)))
 }
+
+/// Checks what a report that is no [`TaskResult`] says.
+pub(crate) fn check_report(about: (&str, &str), status: &TaskResultStatus, output: &RawJson) -> Result<()> {
+    let problem = status.problem("status").or_else(|| {
+        (!output.is_object()).then(|| format!("output must be a JSON object (given: `{}`)", excerpt(output.get())))
+    });
+    problem.map_or(Ok(()), |what| Err(Error::invalid(format!("{} {}", about.0, excerpt(about.1)).trim_end(), what)))
+}
+
+/// In a query an empty type is no error to the server: it counts nothing.
+fn check_type(operation: &str, task_type: &str) -> Result<()> {
+    match task_type.trim().is_empty() {
+        true => Err(Error::invalid(operation, "task_type must not be empty")),
+        false => Ok(()),
+    }
+}
+
+/// The server reads the number of tasks as a 32-bit integer.
+const MAX_POLL_COUNT: usize = i32::MAX as usize;
 
 /// The server refuses a longer wait with a 400 (3.32.1).
 pub(crate) const MAX_POLL_TIMEOUT: Duration = Duration::from_secs(5);

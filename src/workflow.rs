@@ -364,6 +364,12 @@ fn check_start(verb: &str, request: &StartWorkflowRequest) -> Result<()> {
     if !(0..=99).contains(&request.priority) {
         return invalid(format!("priority is {}; it must be from 0 to 99", request.priority));
     }
+    if let Some(version @ ..0) = request.version {
+        return invalid(format!("version is {version}; it must not be negative"));
+    }
+    if let Some(what) = request.idempotency_strategy.as_ref().and_then(|known| known.problem("idempotency_strategy")) {
+        return invalid(what);
+    }
     if let Some(input) = request.input.as_ref().filter(|input| !input.is_object()) {
         return invalid(format!("input must be a JSON object (given: `{}`)", excerpt(input.get())));
     }

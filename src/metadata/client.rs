@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::{TaskDef, WorkflowDef, WorkflowDefSummary};
 use crate::{
     error::{Error, ErrorKind, Result},
-    http::{Http, Method, Request},
+    http::{Http, Method, Request, problem_with_name},
     workflow::BulkOutcome,
 };
 
@@ -37,7 +37,7 @@ impl MetadataClient {
     /// Registers a task definition, or **replaces** the one of that name: `POST /metadata/taskdefs`.
     ///
     /// # Errors
-    /// When the name is empty, or the server can't be reached or refuses the definition.
+    /// When the name can't stand in a path, or the server can't be reached or refuses the definition.
     pub fn register_task(&self, definition: &TaskDef) -> Result<()> {
         self.register_tasks(std::slice::from_ref(definition))
     }
@@ -45,10 +45,10 @@ impl MetadataClient {
     /// Registers several task definitions, or **replaces** those of the same names: `POST /metadata/taskdefs`.
     ///
     /// # Errors
-    /// When there is none, a name is empty, or the server can't be reached or refuses one of them (then none is registered).
+    /// When there is none, a name can't stand in a path, or the server can't be reached or refuses one of them (then none is registered).
     pub fn register_tasks(&self, definitions: &[TaskDef]) -> Result<()> {
         if definitions.is_empty() {
-            return Err(Error::invalid("register task definitions", "the list must not be empty"));
+            return Err(Error::invalid("register task definitions", "definitions must not be empty"));
         }
         for definition in definitions {
             check_name("register task definition", &definition.name)?;
@@ -93,10 +93,11 @@ impl MetadataClient {
     /// Registers a new version of a workflow: `POST /metadata/workflow`.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] when that version exists; otherwise when the name is empty, or the server can't be reached or
+    /// [`ErrorKind::Conflict`] when that version exists; otherwise when the name can't stand in a path, the version
+    /// is negative, or the server can't be reached or
     /// refuses the definition.
     pub fn register_workflow(&self, definition: &WorkflowDef) -> Result<()> {
-        check_name("register workflow", &definition.name)?;
+        check_workflow("register workflow", definition)?;
         let about = ("register workflow", definition.name.as_str());
         let request = Request::new(Method::Post, "/metadata/workflow", &[], about)?.json(definition)?;
         self.http.send(&request)?.done()
@@ -106,9 +107,9 @@ impl MetadataClient {
     /// definition they started with.
     ///
     /// # Errors
-    /// When the name is empty, or the server can't be reached or refuses the definition.
+    /// When the name can't stand in a path, the version is negative, or the server can't be reached or refuses the definition.
     pub fn update_workflow(&self, definition: &WorkflowDef) -> Result<()> {
-        check_name("update workflow", &definition.name)?;
+        check_workflow("update workflow", definition)?;
         let about = ("update workflow", definition.name.as_str());
         let request = Request::new(Method::Put, "/metadata/workflow", &[], about)?.json(&[definition])?;
         let outcome: BulkOutcome = self.http.send_safe(&request)?.json()?;
@@ -155,7 +156,7 @@ impl MetadataClient {
     /// # Errors
     /// As [`MetadataClient::register_workflow`], without the conflict.
     pub fn overwrite_workflow(&self, definition: &WorkflowDef) -> Result<()> {
-        check_name("overwrite workflow", &definition.name)?;
+        check_workflow("overwrite workflow", definition)?;
         let about = ("overwrite workflow", definition.name.as_str());
         let request = Request::new(Method::Post, "/metadata/workflow", &[], about)?;
         self.http.send_safe(&request.query("overwrite", "true").json(definition)?)?.done()
@@ -164,13 +165,13 @@ impl MetadataClient {
     /// Registers or **replaces** several versions of workflows: `PUT /metadata/workflow`. What failed is in the outcome.
     ///
     /// # Errors
-    /// When there is none, a name is empty, or the server can't be reached or refuses one of them (then none is registered).
+    /// When there is none, a name can't stand in a path, or the server can't be reached or refuses one of them (then none is registered).
     pub fn update_workflows(&self, definitions: &[WorkflowDef]) -> Result<BulkOutcome> {
         const VERB: &str = "update workflows";
         if definitions.is_empty() {
-            return Err(Error::invalid(VERB, "the list must not be empty"));
+            return Err(Error::invalid(VERB, "definitions must not be empty"));
         }
-        definitions.iter().try_for_each(|definition| check_name(VERB, &definition.name))?;
+        definitions.iter().try_for_each(|definition| check_workflow(VERB, definition))?;
         let request = Request::new(Method::Put, "/metadata/workflow", &[], (VERB, ""))?.json(&definitions)?;
         self.http.send_safe(&request)?.json()
     }
@@ -180,7 +181,7 @@ impl MetadataClient {
     /// # Errors
     /// [`ErrorKind::Rejected`] with the server's reasons when it is not valid; otherwise when the server can't be reached.
     pub fn validate_workflow(&self, definition: &WorkflowDef) -> Result<()> {
-        check_name("validate workflow", &definition.name)?;
+        check_workflow("validate workflow", definition)?;
         let about = ("validate workflow", definition.name.as_str());
         let request = Request::new(Method::Post, "/metadata/workflow/validate", &[], about)?.json(definition)?;
         self.http.send_safe(&request)?.done()
@@ -254,10 +255,24 @@ impl MetadataClient {
     }
 }
 
+/// With other names it could neither be fetched nor deleted.
 fn check_name(operation: &str, name: &str) -> Result<()> {
-    match name.trim().is_empty() {
-        true => Err(Error::invalid(operation, "name must not be empty")),
-        false => Ok(()),
+    match problem_with_name("name", name) {
+        None if name.trim().is_empty() => Err(Error::invalid(operation, "name must not be empty")),
+        None => Ok(()),
+        Some(problem) => Err(Error::invalid(operation, problem)),
+    }
+}
+
+/// The server takes a negative version (3.32.1), which can then be neither fetched nor deleted here.
+fn check_workflow(operation: &str, definition: &WorkflowDef) -> Result<()> {
+    check_name(operation, &definition.name)?;
+    match definition.version {
+        Some(version @ ..0) => {
+            let message = format!("version is {version}; it must not be negative");
+            Err(Error::invalid(format!("{operation} {}", definition.name), message))
+        }
+        _ => Ok(()),
     }
 }
 

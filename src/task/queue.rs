@@ -26,10 +26,13 @@ impl TaskClient {
     /// How many tasks of each of these types wait, domains left out: `GET /tasks/queue/sizes`. A type nobody knows has 0.
     ///
     /// # Errors
-    /// When the list is empty, or the server can't be reached or refuses.
+    /// When the list is empty or holds an empty type, or the server can't be reached or refuses.
     pub fn queue_sizes<T: AsRef<str>>(&self, task_types: &[T]) -> Result<BTreeMap<String, u64>> {
         if task_types.is_empty() {
             return Err(Error::invalid("get queue sizes", "task_types must not be empty"));
+        }
+        if task_types.iter().any(|task_type| task_type.as_ref().trim().is_empty()) {
+            return Err(Error::invalid("get queue sizes", "task_types must not hold an empty type"));
         }
         let mut request = Request::new(Method::Get, "/tasks/queue/sizes", &[], ("get queue sizes", ""))?;
         for task_type in task_types {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use super::{TaskClient, TaskResultStatus, TaskStatus};
+use super::{TaskClient, TaskResultStatus, TaskStatus, check_report};
 use crate::{
     error::{Error, Result, excerpt},
     http::{Method, Request},
@@ -245,13 +245,7 @@ impl SignalRequest {
     }
 
     fn check(&self) -> Result<()> {
-        match self.output.is_object() {
-            true => Ok(()),
-            false => {
-                let message = format!("output must be a JSON object (given: `{}`)", excerpt(self.output.get()));
-                Err(Error::invalid(format!("signal workflow {}", excerpt(&self.workflow_id)), message))
-            }
-        }
+        check_report(("signal workflow", &self.workflow_id), &self.status, &self.output)
     }
 }
 
@@ -262,8 +256,8 @@ impl TaskClient {
     /// comes too early is lost: [`TaskClient::signal_sync`] tells.
     ///
     /// # Errors
-    /// [`Error::is_not_found`] when there is no such workflow; otherwise when the output is no object, or the server can't be
-    /// reached or refuses.
+    /// [`Error::is_not_found`] when there is no such workflow; otherwise when the status is none of this crate's, the output is
+    /// no object, or the server can't be reached or refuses.
     pub fn signal(&self, signal: &SignalRequest) -> Result<()> {
         signal.check()?;
         let values = [signal.workflow_id.as_str(), signal.status.as_str()];
@@ -285,6 +279,7 @@ impl TaskClient {
     pub fn signal_sync(&self, signal: &SignalRequest) -> Result<SignalResponse> {
         signal.check()?;
         let about = ("signal workflow", signal.workflow_id.as_str());
+        check_strategy(about, &signal.returns)?;
         check_waiting_time(about, signal.wait_for, self.http.request_timeout())?;
         let values = [signal.workflow_id.as_str(), signal.status.as_str()];
         let request = Request::new(Method::Post, "/tasks/{workflowId}/{status}/signal/sync", &values, about)?
@@ -292,6 +287,11 @@ impl TaskClient {
             .query("timeoutMillis", &signal.wait_for.as_millis().to_string());
         self.http.send(&request.json(&signal.output)?)?.json()
     }
+}
+
+pub(crate) fn check_strategy(about: (&str, &str), returns: &ReturnStrategy) -> Result<()> {
+    let invalid = |what| Err(Error::invalid(format!("{} {}", about.0, excerpt(about.1)), what));
+    returns.problem("returns").map_or(Ok(()), invalid)
 }
 
 /// A call is cut off at the client's limit, so the server has to answer before.

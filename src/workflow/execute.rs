@@ -11,7 +11,7 @@ use crate::{
     http::{Method, Request},
     json::{RawJson, wire},
     metadata::whole_seconds,
-    task::{ReturnStrategy, SignalResponse, TaskResultStatus, check_waiting_time},
+    task::{ReturnStrategy, SignalResponse, TaskResultStatus, check_strategy, check_waiting_time},
 };
 
 /// Starts a workflow and lets the server wait for it, for [`WorkflowClient::execute`].
@@ -63,6 +63,9 @@ impl ExecuteWorkflowRequest {
 
     fn problem(&self) -> Option<&'static str> {
         match self {
+            _ if self.start.version == Some(0) => {
+                Some("version is 0, which this route takes for the latest: leave it out")
+            }
             _ if self.wait_for.is_zero() => Some("wait_for must not be zero, which the server takes for 10 s"),
             _ if self.until.iter().any(|reference| reference.trim().is_empty() || reference.contains(',')) => {
                 Some("until_task: a reference name must not be empty or contain a comma")
@@ -162,6 +165,9 @@ impl WorkflowTestRequest {
     fn check(&self) -> Result<()> {
         let about = format!("test workflow {}", excerpt(&self.start.name));
         for (reference, mocks) in &self.task_ref_to_mock_output {
+            if let Some(what) = mocks.iter().find_map(|mock| mock.status.as_ref()?.problem("status")) {
+                return Err(Error::invalid(about, format!("a mock of {reference}: {what}")));
+            }
             let outputs = mocks.iter().map(|mock| mock.output.as_ref());
             if let Some(odd) = outputs.into_iter().find(|output| !output.is_some_and(RawJson::is_object)) {
                 let given = odd.map_or_else(|| "nothing".to_owned(), |output| format!("`{}`", excerpt(output.get())));
@@ -233,6 +239,7 @@ impl WorkflowClient {
         if let Some(problem) = request.problem() {
             return Err(Error::invalid(format!("{} {}", about.0, excerpt(about.1)), problem));
         }
+        check_strategy(about, &request.returns)?;
         check_waiting_time(about, request.wait_for, self.http.request_timeout())?;
         let version = request.start.version.unwrap_or(0).to_string();
         let until = request.until.join(",");

@@ -192,12 +192,14 @@ impl WorkflowClient {
     /// read; its first answer is [`Error::is_not_found`] when there is no such workflow.
     pub fn tasks(&self, query: impl Into<WorkflowTasksQuery>) -> Search<Task> {
         let query = query.into();
+        let problem = query.statuses.iter().find_map(|status| status.problem("status"));
         let place = Place {
             verb: "get tasks of workflow",
             route: "/workflow/{workflowId}/tasks",
             values: vec![query.workflow_id],
             size_name: "count",
             params: query.statuses.iter().map(|status| ("status", status.as_str().to_owned())).collect(),
+            problem,
             index: None,
         };
         Search::new(&self.http, place, query.page)
