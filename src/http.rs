@@ -465,7 +465,7 @@ impl Http {
         let retryable = said.as_ref().is_some_and(|envelope| envelope.retryable);
         Error::new(kind, operation(request.about), message)
             .with_status(status)
-            .with_server_message(said.map(|envelope| envelope.text()).or(is_plain.then_some(text)), retryable)
+            .with_server_message(said.map(|envelope| envelope.words()).or(is_plain.then_some(text)), retryable)
     }
 }
 
@@ -514,7 +514,17 @@ struct ValidationError {
 }
 
 impl Envelope {
+    /// For the message of an error: what is wrong with the request in full, other words in part.
     fn text(&self) -> String {
+        self.with_problems(self.message.as_deref().map(excerpt).unwrap_or_default())
+    }
+
+    /// In the server's own words, however many.
+    fn words(&self) -> String {
+        self.with_problems(self.message.clone().unwrap_or_default())
+    }
+
+    fn with_problems(&self, message: String) -> String {
         let mut parts: Vec<String> = self
             .validation_errors
             .iter()
@@ -522,7 +532,6 @@ impl Envelope {
             .collect();
         // The server gives them in an order that varies between calls.
         parts.sort();
-        let message = self.message.as_deref().map(excerpt).unwrap_or_default();
         match parts.is_empty() {
             true => message,
             false => format!("{message} ({})", parts.join("; ")),

@@ -46,6 +46,7 @@ pub(crate) struct Request {
     pub(crate) call: Call,
     /// How many equal calls came before.
     pub(crate) nth: usize,
+    pub(crate) method: String,
     /// The path with its query.
     pub(crate) target: String,
     pub(crate) body: Vec<u8>,
@@ -494,8 +495,9 @@ fn record(shared: &Shared, target: String, body: Vec<u8>) -> (usize, Request) {
     let n_before = state.n_calls.entry(call.clone()).or_default();
     let nth = *n_before;
     *n_before += 1;
-    let target = target.split_once(' ').map_or(String::new(), |(_, path)| path.to_owned());
-    let request = Request { call, nth, target, body, at: Instant::now(), answered: None };
+    let (method, target) = target.split_once(' ').unwrap_or_default();
+    let (method, target) = (method.to_owned(), target.to_owned());
+    let request = Request { call, nth, method, target, body, at: Instant::now(), answered: None };
     state.requests.push(request.clone());
     let at = state.requests.len() - 1;
     drop(state);
