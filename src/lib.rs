@@ -85,7 +85,10 @@
 //! # Ok::<(), conductor_sync::Error>(())
 //! ```
 //!
-//! Branches, loops and sub-workflows are shown at [`WorkflowBuilder`] and in the example `control_flow`.
+//! Branches, loops and sub-workflows are shown at [`WorkflowBuilder`] and in the example `control_flow`. Definitions in JSON
+//! files, starting, waiting, searching, steering and errors have a chapter of their own: [`manual::workflows`]. Every
+//! operation of the server with its method stands in [`manual::operations`]; those who come from the official Rust SDK find
+//! their names in [`manual::official_sdk`].
 //!
 //! # Verdicts
 //!
@@ -159,6 +162,8 @@ mod event;
 mod file;
 mod http;
 mod json;
+#[cfg(any(doc, doctest))]
+pub mod manual;
 mod metadata;
 mod metrics;
 mod runner;

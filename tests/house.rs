@@ -33,6 +33,8 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
         "builder" => &["error", "json", "metadata", "workflow", "worker"],
         "diagram" => &["error", "json", "metadata", "task", "workflow"],
         "worker" => &["error", "json", "metadata", "task"],
+        // Text only, which may name everything.
+        "manual" => &[],
         "runner" => &["error", "json", "config", "metrics", "http", "metadata", "task", "workflow", "client", "worker"],
         // The wire types only, so that a bug it shares with the client can't hide.
         "embedded" => &["error", "json", "metadata", "task", "workflow", "event", "schedule", "admin"],

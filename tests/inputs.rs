@@ -429,7 +429,7 @@ fn what_only_the_server_knows_the_server_names() {
     let client = Client::new(real.unwrap_or_else(|| Config::new(&embedded.url()).unwrap())).unwrap();
     let name = format!("inputs_{}_{}", std::process::id(), SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis());
     let def = WorkflowDef::new(&name).task(WorkflowTask::simple("t", "t"));
-    client.metadata().update_workflow(&def).unwrap();
+    client.metadata().register_workflow(&def).unwrap();
     let (workflows, metadata) = (client.workflows(), client.metadata());
     let mut calls: Vec<(&str, Error)> = vec![
         ("workflow_version", metadata.workflow_version(&name, 99).unwrap_err()),
