@@ -151,7 +151,7 @@ impl MetadataClient {
     }
 
     /// As [`MetadataClient::register_workflow`], but **replaces** the version when it exists: `POST
-    /// /metadata/workflow?overwrite=true`. The time of its creation is then lost (3.32.1).
+    /// /metadata/workflow?overwrite=true`. The time of its creation becomes that of `definition` (3.32.1).
     ///
     /// # Errors
     /// As [`MetadataClient::register_workflow`], without the conflict.
