@@ -156,7 +156,11 @@ fn every_example_is_run_here() {
     let here = include_str!("examples.rs");
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");
     for entry in folder.read_dir().unwrap() {
-        let name = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let is_run =
             ["check", "check_on_real_server"].iter().any(|check| here.contains(&format!("{check}(\"{name}\"")));
         assert!(is_run, "{name} is not run by this test");
