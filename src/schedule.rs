@@ -190,14 +190,12 @@ impl ScheduleSearch {
         self.with("paused", "false")
     }
 
-    /// A query in the language of the server, as `scheduleName IN (nightly)` or `workflowName=report`; 3.32.1 finds nothing
-    /// for `scheduleName=nightly`. For runs only.
+    /// A query in the language of the server. For runs only.
     pub fn query(self, query: impl Into<String>) -> Self {
         self.with("query", query)
     }
 
-    /// A text that is looked for. Defaults to any. In a search of runs it has no effect (3.32.1 on sqlite): use
-    /// [`ScheduleSearch::query`].
+    /// A text that is looked for. Defaults to any. It has no effect on runs (3.32.1 on sqlite).
     pub fn free_text(self, text: impl Into<String>) -> Self {
         self.with("freeText", text)
     }
