@@ -22,13 +22,16 @@ use crate::{
         execute::Assigned,
         readiness::Readiness,
         register::{Register, Stage},
-        update::{Outbox, Report},
+        update::{Outbox, Report, Retry},
     },
     task::FAR,
 };
 
 /// After the grace, deliveries and polls under way have this long to end before they are reported as they are.
 const FLUSH: Duration = Duration::from_secs(3);
+
+/// Reports that the server asked us to hold back are tried once more this long after the grace.
+const LAST_TRY: Duration = Duration::from_secs(1);
 
 /// After a signal that ends the grace, deliveries have this long.
 const FORCED_FLUSH: Duration = Duration::from_secs(2);
@@ -47,6 +50,9 @@ pub struct RunnerHandle {
     pub(super) alarm: Arc<Alarm>,
     pub(super) stop: Receiver<()>,
     pub(super) stopping: Arc<AtomicBool>,
+    pub(super) last_try: Arc<OnceLock<Instant>>,
+    /// To the thread that holds the retries.
+    pub(super) retries: Option<Sender<Retry>>,
     pub(super) too_late: Arc<OnceLock<Instant>>,
     pub(super) register: Arc<Register>,
     pub(super) readiness: Arc<Readiness>,
@@ -153,6 +159,11 @@ impl RunnerHandle {
         self.stopping.store(true, Ordering::Release);
         self.alarm.stop();
         let grace_end = begun + grace.min(FAR);
+        let last_try = *self.last_try.get_or_init(|| grace_end + LAST_TRY);
+        if let Some(retries) = self.retries.take() {
+            // Nobody reads only when a thread of the runner has panicked.
+            let _unread = retries.send(Retry::Stop(last_try));
+        }
         let is_idle = || self.polls_have_ended() && !self.register.any(|stage| stage != Stage::Reporting);
         let forced = self.wait(grace_end, Duration::ZERO, force, is_idle);
         // Whoever takes a task from now on gives it back; what nobody takes is given back here, twice, since a last poll may

@@ -2,7 +2,7 @@
 //! worth a log line. No clock and no thread in here.
 
 use std::{
-    cmp::Reverse,
+    cmp::{Ordering, Reverse},
     collections::{BinaryHeap, HashMap},
     time::{Duration, Instant},
 };
@@ -97,8 +97,9 @@ struct Since {
 }
 
 /// How many lines of a kind may be logged in a while, whoever has reason to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Limit {
+    most: u32,
     window: Option<(Instant, u32)>,
 }
 
@@ -113,15 +114,18 @@ pub(crate) enum Allowed {
 
 impl Limit {
     const WINDOW: Duration = Duration::from_secs(30);
-    const MOST: u32 = 5;
+
+    pub(crate) fn new(most: u32) -> Self {
+        Self { most, window: None }
+    }
 
     pub(crate) fn take(&mut self, now: Instant) -> Allowed {
         let (since, n) = self.window.filter(|(since, _)| now.duration_since(*since) < Self::WINDOW).unwrap_or((now, 0));
         self.window = Some((since, n.saturating_add(1)));
-        match n + 1 {
-            n if n < Self::MOST => Allowed::Yes,
-            Self::MOST => Allowed::Last,
-            _ => Allowed::No,
+        match (n + 1).cmp(&self.most) {
+            Ordering::Less => Allowed::Yes,
+            Ordering::Equal => Allowed::Last,
+            Ordering::Greater => Allowed::No,
         }
     }
 }
@@ -238,7 +242,7 @@ mod tests {
     #[test]
     fn no_more_lines_than_allowed_in_a_while() {
         let start = Instant::now();
-        let mut limit = Limit::default();
+        let mut limit = Limit::new(5);
         let taken: Vec<_> = (0..500).map(|_| limit.take(start)).collect();
         assert_eq!(taken.iter().filter(|t| **t == Allowed::Yes).count(), 4);
         assert_eq!(taken.iter().filter(|t| **t == Allowed::Last).count(), 1);
