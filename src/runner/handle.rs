@@ -346,8 +346,8 @@ impl fmt::Debug for RunnerControl {
 #[non_exhaustive]
 #[must_use]
 pub struct StopReport {
-    /// Tasks whose results were settled, from the start of the runner: acknowledged, whatever their verdict, unwanted or set
-    /// aside.
+    /// Results that were settled, from the start of the runner: acknowledged, whatever their verdict, unwanted or set aside. A
+    /// task that was handed back as in progress counts each time.
     pub completed: u64,
     /// Tasks that were given back to the server without being started.
     pub given_back: u64,
@@ -366,7 +366,7 @@ impl fmt::Display for StopReport {
         let (n_abandoned, n_undelivered) = (abandoned.len(), undelivered.len());
         write!(
             f,
-            "{completed} completed, {given_back} given back, {n_abandoned} abandoned, {n_undelivered} undelivered"
+            "{completed} results settled, {given_back} tasks given back, {n_abandoned} abandoned, {n_undelivered} undelivered"
         )
     }
 }
@@ -379,7 +379,7 @@ impl StopReport {
 
     fn log(&self, took: Duration) {
         let Self { completed, given_back, abandoned, undelivered, poll_unanswered } = self;
-        log::info!("runner stopped completed={completed} given_back={given_back} took_ms={}", took.as_millis());
+        log::info!("runner stopped n_results={completed} given_back={given_back} took_ms={}", took.as_millis());
         if !abandoned.is_empty() {
             log::warn!(
                 "handlers did not return in time, their tasks wait for the response timeout: {}",
