@@ -30,9 +30,6 @@ use crate::{
 /// After the grace, deliveries and polls under way have this long to end before they are reported as they are.
 const FLUSH: Duration = Duration::from_secs(3);
 
-/// Reports that the server asked us to hold back are tried once more this long after the grace.
-const LAST_TRY: Duration = Duration::from_secs(1);
-
 /// After a signal that ends the grace, deliveries have this long.
 const FORCED_FLUSH: Duration = Duration::from_secs(2);
 
@@ -159,7 +156,7 @@ impl RunnerHandle {
         self.stopping.store(true, Ordering::Release);
         self.alarm.stop();
         let grace_end = begun + grace.min(FAR);
-        let last_try = *self.last_try.get_or_init(|| grace_end + LAST_TRY);
+        let last_try = *self.last_try.get_or_init(|| grace_end);
         if let Some(retries) = self.retries.take() {
             // Nobody reads only when a thread of the runner has panicked.
             let _unread = retries.send(Retry::Stop(last_try));

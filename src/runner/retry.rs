@@ -92,6 +92,8 @@ pub(crate) struct Trouble {
 struct Since {
     began: Instant,
     said: Instant,
+    /// How long after that it is said again.
+    say_again_after: Duration,
     failed: Instant,
     n_failures: u64,
 }
@@ -142,20 +144,29 @@ pub(crate) enum Notice {
 }
 
 impl Trouble {
-    const SUMMARY_EVERY: Duration = Duration::from_secs(30);
+    /// Doubles with each summary: a long outage is worth few lines, too.
+    const FIRST_SUMMARY_AFTER: Duration = Duration::from_secs(30);
+    const SUMMARY_AT_LEAST_EVERY: Duration = Duration::from_secs(240);
     const CALM: Duration = Duration::from_secs(5);
 
     pub(crate) fn failed(&mut self, now: Instant) -> Option<Notice> {
         let Some(since) = &mut self.since else {
-            self.since = Some(Since { began: now, said: now, failed: now, n_failures: 1 });
+            self.since = Some(Since {
+                began: now,
+                said: now,
+                say_again_after: Self::FIRST_SUMMARY_AFTER,
+                failed: now,
+                n_failures: 1,
+            });
             return Some(Notice::Began);
         };
         since.n_failures += 1;
         since.failed = now;
-        if now.duration_since(since.said) < Self::SUMMARY_EVERY {
+        if now.duration_since(since.said) < since.say_again_after {
             return None;
         }
         since.said = now;
+        since.say_again_after = (since.say_again_after * 2).min(Self::SUMMARY_AT_LEAST_EVERY);
         Some(Notice::GoesOn(now.duration_since(since.began), since.n_failures))
     }
 
@@ -218,11 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_of_ten_minutes_is_worth_about_twenty_lines() {
+    fn an_outage_of_ten_minutes_is_worth_five_lines() {
         let start = Instant::now();
         let mut trouble = Trouble::default();
         let lines = (0..6000).filter(|n| trouble.failed(start + Duration::from_millis(n * 100)).is_some()).count();
-        assert_eq!(lines, 20);
+        assert_eq!(lines, 5);
         assert_eq!(trouble.worked(start + Duration::from_secs(601)), None, "it may fail again at once");
         assert!(matches!(trouble.worked(start + Duration::from_secs(606)), Some(Notice::Over(_, 6000))));
         assert_eq!(trouble.worked(start), None);
