@@ -280,7 +280,8 @@ impl EmbeddedServer {
         self.shared.view(|view| view.task(task_id))
     }
 
-    /// How many tasks wait in the queue of a task type, also those that are not due yet.
+    /// How many tasks wait in the queue of a task type, also those that are not due yet. The queue of a domain is named
+    /// `domain:type`, as the server names it.
     pub fn queue_size(&self, task_type: &str) -> usize {
         self.shared.view(|view| view.queue_size(task_type))
     }
@@ -396,7 +397,8 @@ impl View<'_> {
         self.state.engine.task(task_id)
     }
 
-    /// How many tasks wait in the queue of a task type, also those that are not due yet.
+    /// How many tasks wait in the queue of a task type, also those that are not due yet. The queue of a domain is named
+    /// `domain:type`, as the server names it.
     pub fn queue_size(&self, task_type: &str) -> usize {
         self.state.engine.queue_size(task_type)
     }

@@ -40,7 +40,8 @@ struct Inner {
 pub enum ErrorKind {
     /// A value given by the caller can't be used: an empty name, a bad URL, a duplicate worker.
     Invalid,
-    /// No connection: refused, unreachable, or the name is not known. The server has not seen the request.
+    /// No connection: refused, unreachable, the name is not known, or TLS could not be agreed on. The server has not seen
+    /// the request.
     Connect,
     /// No whole answer came: a timeout or a broken connection. The server may have done what was asked.
     NoAnswer,
@@ -227,14 +228,10 @@ impl fmt::Display for Error {
     }
 }
 
+/// What a `main` that returns it prints: the text, and the kind.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, operation, message, status, .. } = &*self.0;
-        write!(f, "Error({kind:?}, {operation}: {message}")?;
-        match status {
-            Some(status) => write!(f, ", status {status})"),
-            None => f.write_str(")"),
-        }
+        write!(f, "{self} ({:?})", self.0.kind)
     }
 }
 

@@ -195,7 +195,7 @@ impl Metrics {
     }
 
     /// As [`Metrics::serve`], with a callback that says whether the process is ready, which is what `GET /ready` answers:
-    /// 200, or 503 with the reasons as JSON.
+    /// 200 with `{"status": "UP"}`, or 503 with `{"status": "DOWN", "reasons": ["…"]}`, as JSON.
     ///
     /// The callback runs on a thread of the server at each such request. One that blocks keeps others from being answered;
     /// one that panics counts as not ready.

@@ -37,10 +37,9 @@ use crate::{
 use crew::{Alarm, Crew};
 use execute::{Assigned, execute};
 use keep::{Errands, beat, check, keep};
-use poll::{Poller, Polling, help};
+use poll::{Poller, Polling, Told, help};
 use readiness::Readiness;
 use register::{Held, Register};
-use retry::Limit;
 use slot::{Places, SlotSource};
 use update::{Delivery, OnUndeliverable, Outbox, Report, Updater, hold_retries};
 
@@ -278,6 +277,7 @@ struct Build {
     alarm: Arc<Alarm>,
     stop: Receiver<()>,
     stopping: Arc<AtomicBool>,
+    last_try: Arc<OnceLock<Instant>>,
     too_late: Arc<OnceLock<Instant>>,
     register: Arc<Register>,
     nudge: Receiver<()>,
@@ -286,7 +286,7 @@ struct Build {
     over: Option<Sender<()>>,
     readiness: Arc<Readiness>,
     delivery: Arc<Delivery>,
-    told: Arc<Mutex<Limit>>,
+    told: Arc<Mutex<Told>>,
     n_threads_in_all: usize,
     worker_id: String,
 }
@@ -303,13 +303,15 @@ impl Build {
         let dedicated: usize = runner.workers.iter().filter_map(Worker::n_dedicated_threads).sum();
         let n_threads_in_all = dedicated + if shared { runner.n_threads } else { 0 };
         let stopping = Arc::new(AtomicBool::new(false));
+        let last_try = Arc::new(OnceLock::new());
         let on_undeliverable = runner.on_undeliverable.clone();
         let delivery =
-            Delivery::new(runner.client.clone(), Arc::clone(&register), on_undeliverable, Arc::clone(&stopping));
+            Delivery::new(runner.client.clone(), Arc::clone(&register), on_undeliverable, Arc::clone(&last_try));
         Ok(Self {
             alarm,
             stop,
             stopping,
+            last_try,
             too_late: Arc::new(OnceLock::new()),
             register,
             nudge,
@@ -338,6 +340,8 @@ impl Build {
             alarm: Arc::clone(&self.alarm),
             stop: self.stop.clone(),
             stopping: Arc::clone(&self.stopping),
+            last_try: Arc::clone(&self.last_try),
+            retries: None,
             too_late: Arc::clone(&self.too_late),
             register: Arc::clone(&self.register),
             readiness: Arc::clone(&self.readiness),
@@ -391,6 +395,7 @@ impl Build {
 
     fn start_updaters(&self, handle: &mut RunnerHandle) -> Result<()> {
         let (retries_in, retries) = unbounded();
+        handle.retries = Some(retries_in.clone());
         let updater =
             Updater { delivery: Arc::clone(&self.delivery), reports: self.reports.clone(), retries: retries_in };
         let most = self.n_threads_in_all.max(LEAST_CREW);
@@ -400,8 +405,7 @@ impl Build {
             return Err(Error::new(ErrorKind::Local, "start runner", "no thread can be started"));
         }
         let Outbox { reports, over, .. } = self.outbox.clone();
-        let stop = self.stop.clone();
-        self.spawn("retries".to_owned(), None, handle, move || hold_retries(&retries, &reports, &stop, &over))
+        self.spawn("retries".to_owned(), None, handle, move || hold_retries(&retries, &reports, &over))
     }
 
     fn start_keepers(&self, client: &Client, handle: &mut RunnerHandle) -> Result<()> {
@@ -500,7 +504,7 @@ impl Build {
             paused: Arc::default(),
             odd: Arc::default(),
             told: Arc::clone(&self.told),
-            batch: Arc::default(),
+            pace: Arc::default(),
             stop: self.stop.clone(),
         }
     }

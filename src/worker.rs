@@ -442,7 +442,26 @@ impl TaskContext {
         &self.task.input
     }
 
-    /// The output so far, from an earlier hand-out of the same attempt.
+    /// The output so far, from an earlier hand-out of the same attempt: `None` or an empty object the first time. A handler
+    /// that is called again carries its state in it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use conductor_sync::{TaskContext, TaskError, Worker};
+    /// # use serde::{Deserialize, Serialize};
+    /// #[derive(Default, Deserialize, Serialize)]
+    /// #[serde(default)] // An empty object is the beginning.
+    /// struct Progress { pages: u32 }
+    ///
+    /// let import = Worker::new("import", |cx: &TaskContext, _: ()| {
+    ///     let mut progress: Progress = cx.output_so_far().map(|output| output.decode()).transpose()?.unwrap_or_default();
+    ///     progress.pages += 10;
+    ///     match progress.pages < 30 {
+    ///         true => Err(TaskError::in_progress(Duration::from_secs(5)).output(serde_json::to_value(&progress)?)),
+    ///         false => Ok(progress),
+    ///     }
+    /// });
+    /// ```
     pub fn output_so_far(&self) -> Option<&RawJson> {
         self.task.output.as_ref()
     }

@@ -1,17 +1,22 @@
 //! Results and the answers to them: what is tried again, what is settled, what is set aside.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside #[test] functions")]
+
 mod common;
 
 use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
 
 use common::{Answer, Call, Server, echo, quiet_handlers, start, stop_clean, task, task_with, tasks};
-use conductor_sync::{Client, TaskError, TaskRunner, Worker};
+use conductor_sync::{Client, Config, RawJson, TaskError, TaskResult, TaskResultStatus, TaskRunner, Worker};
 use crossbeam_channel::bounded;
 use serde_json::{Value, json};
 
@@ -206,6 +211,83 @@ fn a_result_that_alone_meets_errors_while_others_get_through_is_set_aside() {
 }
 
 /// Each holds a place, so that nothing would be fetched any more.
+#[test]
+fn a_lone_result_is_kept_while_the_server_can_write_nothing() {
+    let cured = Arc::new(AtomicBool::new(false));
+    let is_cured = Arc::clone(&cured);
+    let server = Server::start(move |r| {
+        let fails = (r.is_update() || r.is_heartbeat()) && !is_cured.load(Ordering::Acquire);
+        fails.then(|| Answer::refused(500, "could not execute statement"))
+    });
+    server.add([task("t0")]);
+    let handle = start(&server, echo());
+    // Then it was refused often enough to ask whether it is the result that is refused.
+    server.wait_for("a heartbeat", |all| all.iter().any(|r| r.is_heartbeat() && r.answered.is_some()));
+    cured.store(true, Ordering::Release);
+    // One that gets through spares it its pause.
+    server.add([task("t1")]);
+    server.wait_for_tasks(2);
+    assert_eq!(stop_clean(handle).completed, 2);
+    let updates = server.updates("t0");
+    assert!(updates.iter().all(|u| u.body == updates[0].body && u.status() == "COMPLETED"));
+}
+
+/// A server that looks at no more than the head of a large request: `answer` decides by it. Says how many came.
+fn door(answer: impl Fn(&str) -> Option<&'static str> + Send + 'static) -> (Client, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}/api", listener.local_addr().unwrap());
+    let n_requests = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&n_requests);
+    let serve = move || {
+        for connection in listener.incoming() {
+            let mut connection = BufReader::new(connection.unwrap());
+            let (mut head, mut length) = (String::new(), 0);
+            while !head.ends_with("\r\n\r\n") {
+                assert_ne!(connection.read_line(&mut head).unwrap(), 0);
+            }
+            count.fetch_add(1, Ordering::AcqRel);
+            let head = head.to_ascii_lowercase();
+            for line in head.lines() {
+                length = line.strip_prefix("content-length: ").map_or(length, |n| n.parse().unwrap());
+            }
+            let refusal = answer(&head);
+            if refusal.is_none() {
+                connection.read_exact(&mut vec![0; length]).unwrap();
+            }
+            let text = refusal.unwrap_or("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nt");
+            connection.get_mut().write_all(text.as_bytes()).unwrap();
+        }
+    };
+    thread::Builder::new().name("door".to_owned()).spawn(serve).unwrap();
+    (Client::new(Config::new(&url).unwrap()).unwrap(), n_requests)
+}
+
+fn large_result() -> TaskResult {
+    let text: RawJson = json!({"text": "x".repeat(8 << 20)}).to_string().parse().unwrap();
+    TaskResult::new("w", "t", TaskResultStatus::Completed).output(text)
+}
+
+#[test]
+fn a_body_that_is_refused_for_its_size_before_it_is_sent_is_no_lost_answer() {
+    let (client, n_requests) =
+        door(|_| Some("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
+    for _ in 0..5 {
+        let error = client.tasks().update(&large_result()).unwrap_err();
+        assert_eq!(error.status(), Some(413), "{error}");
+    }
+    assert_eq!(n_requests.load(Ordering::Acquire), 5);
+}
+
+#[test]
+fn a_body_is_sent_as_it_is_where_it_can_not_be_announced() {
+    let (client, n_requests) = door(|head| {
+        let refusal = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        head.contains("expect: 100-continue").then_some(refusal)
+    });
+    client.tasks().update(&large_result()).unwrap();
+    assert_eq!(n_requests.load(Ordering::Acquire), 2);
+}
+
 #[test]
 fn many_results_that_are_refused_do_not_hold_the_others_up() {
     const N_TASKS: usize = 40;

@@ -31,6 +31,10 @@ fn counting() -> (Worker, Arc<AtomicUsize>) {
     (worker.poll_timeout(Duration::from_millis(200)), n_runs)
 }
 
+fn tasks_from(first: usize, n: usize) -> Vec<Value> {
+    (first..first + n).map(|n| task(&format!("t{n}"))).collect()
+}
+
 fn n_polls(all: &[Request]) -> usize {
     all.iter().filter(|r| r.is_poll()).count()
 }
@@ -431,6 +435,29 @@ fn a_batch_that_is_too_large_to_read_is_not_asked_for_again_and_again() {
     assert_eq!(stop_clean(handle).completed, 200);
     let n_lost = n_lost.load(Ordering::Acquire);
     assert!((1..10).contains(&n_lost), "{n_lost} batches were too large");
+}
+
+#[test]
+fn a_pause_that_the_server_asks_one_poller_for_holds_for_all_of_a_worker() {
+    let ids = AtomicUsize::new(0);
+    let server = Server::start(move |r| {
+        if !r.is_poll() {
+            return None;
+        }
+        if r.nth == 40 {
+            return Some(Answer::with_headers(429, "text/plain", "Retry-After: 2\r\n", b"later"));
+        }
+        // Every batch is full, so that further pollers help.
+        Some(Answer::tasks(&tasks_from(ids.fetch_add(r.count(), Ordering::AcqRel), r.count())))
+    });
+    let handle = TaskRunner::new(&server.client()).worker(echo()).threads(8).start().unwrap();
+    server.wait_for("polls after the pause", |all| n_polls(all) > 60);
+    let polls: Vec<_> = server.requests().into_iter().filter(Request::is_poll).collect();
+    assert!(stop_clean(handle).completed > 0);
+    let answered = polls.iter().find(|r| r.nth == 40).unwrap().answered.unwrap();
+    // A poll that was on its way already may come a little later.
+    let (from, to) = (answered + Duration::from_millis(500), answered + Duration::from_millis(1900));
+    assert_eq!(polls.iter().filter(|r| r.at > from && r.at < to).count(), 0);
 }
 
 #[test]

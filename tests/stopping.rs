@@ -149,6 +149,23 @@ fn results_that_no_stop_can_deliver_are_told_in_time_and_have_had_another_try() 
 }
 
 #[test]
+fn a_stop_keeps_the_pause_that_the_server_asks_for_and_tries_once_more() {
+    let server = Server::start(|r| {
+        r.is_update().then(|| Answer::with_headers(503, "text/plain", "Retry-After: 50\r\n", b"later"))
+    });
+    server.add([task("t0")]);
+    let handle = start(&server, echo());
+    server.wait_for_updates("t0", 1);
+    let begun = Instant::now();
+    let report = handle.stop(Duration::from_secs(1));
+    assert!(begun.elapsed() < BOUND);
+    assert_eq!(report.undelivered, ["t0"]);
+    let updates = server.updates("t0");
+    assert_eq!(updates.len(), 2);
+    assert!(updates[1].at - begun > Duration::from_millis(900));
+}
+
+#[test]
 fn a_stop_delivers_what_waits_when_the_server_takes_it_again() {
     let cured = Arc::new(AtomicBool::new(false));
     let is_cured = Arc::clone(&cured);

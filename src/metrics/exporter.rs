@@ -53,6 +53,9 @@ const MOST_LINGER_BYTES: usize = 64 * 1024;
 /// Before the next `accept` after one that failed, which is for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// It has worked for so long that a trouble with it is over.
+const CALM: Duration = Duration::from_secs(5);
+
 /// How long a drop waits for the threads. Without a stuck readiness callback they need two slices.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -202,7 +205,7 @@ struct Door {
 
 impl Door {
     fn keep(self) {
-        let mut is_failing = false;
+        let mut last_failure: Option<Instant> = None;
         loop {
             let accepted = self.listener.accept();
             if is_stopped(&self.stopped) {
@@ -210,18 +213,18 @@ impl Door {
             }
             match accepted {
                 Ok((stream, _)) => {
-                    if is_failing {
+                    // What fails now and then is one trouble, not many.
+                    if last_failure.is_some_and(|at| at.elapsed() > CALM) {
                         log::info!("metrics: connections are accepted again");
-                        is_failing = false;
+                        last_failure = None;
                     }
                     self.admit(Visitor { stream, since: Instant::now() });
                 }
                 // The client gave up before it was its turn.
                 Err(error) if matches!(error.kind(), IoErrorKind::ConnectionAborted | IoErrorKind::Interrupted) => {}
                 Err(error) => {
-                    if !is_failing {
+                    if last_failure.replace(Instant::now()).is_none() {
                         log::warn!("metrics: can't accept connections for now: {error}");
-                        is_failing = true;
                     }
                     if self.stopped.recv_timeout(ACCEPT_PAUSE) == Err(RecvTimeoutError::Disconnected) {
                         return;

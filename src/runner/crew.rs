@@ -9,11 +9,15 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::{metrics::Metrics, runner::readiness::Readiness};
+use crate::{
+    metrics::Metrics,
+    runner::{readiness::Readiness, retry::Trouble},
+};
 
 /// Tells every thread of a runner to stop, once: its receivers see the channel close.
 #[derive(Debug)]
@@ -73,7 +77,13 @@ pub(crate) struct Crew {
 struct Counts {
     n_threads: usize,
     n_idle: usize,
+    /// The system had no thread for us; none is asked for before this.
+    ask_again: Option<Instant>,
+    trouble: Trouble,
 }
+
+/// How long a system that had no thread is not asked for another.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Crew {
     pub(crate) fn new(
@@ -96,7 +106,7 @@ impl Crew {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        // The counts are plain numbers, so poisoning means nothing.
+        // Plain numbers and times, so poisoning means nothing.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -107,6 +117,9 @@ impl Crew {
             if counts.n_idle > 0 || counts.n_threads >= self.most {
                 return true;
             }
+            if counts.n_threads > 0 && counts.ask_again.is_some_and(|at| Instant::now() < at) {
+                return true;
+            }
             counts.n_threads += 1;
             counts.n_idle += 1;
         }
@@ -115,13 +128,19 @@ impl Crew {
         let started = thread::Builder::new().name(name.clone()).spawn(move || {
             crew.alarm.guard(&name, || (crew.work)(&crew));
         });
+        let (now, mut counts) = (Instant::now(), self.counts());
         let Err(e) = started else {
+            counts.ask_again = None;
+            counts.trouble.worked(now);
             return true;
         };
-        log::warn!("no further thread for {}: {e}", self.name);
-        let mut counts = self.counts();
         counts.n_threads -= 1;
         counts.n_idle -= 1;
+        counts.ask_again = Some(now + ASK_AGAIN_AFTER);
+        match counts.trouble.failed(now) {
+            None => log::debug!("no further thread for {}: {e}", self.name),
+            Some(_) => log::warn!("no further thread for {}, so requests wait for each other: {e}", self.name),
+        }
         counts.n_threads > 0
     }
 

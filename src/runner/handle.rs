@@ -22,7 +22,7 @@ use crate::{
         execute::Assigned,
         readiness::Readiness,
         register::{Register, Stage},
-        update::{Outbox, Report},
+        update::{Outbox, Report, Retry},
     },
     task::FAR,
 };
@@ -47,6 +47,9 @@ pub struct RunnerHandle {
     pub(super) alarm: Arc<Alarm>,
     pub(super) stop: Receiver<()>,
     pub(super) stopping: Arc<AtomicBool>,
+    pub(super) last_try: Arc<OnceLock<Instant>>,
+    /// To the thread that holds the retries.
+    pub(super) retries: Option<Sender<Retry>>,
     pub(super) too_late: Arc<OnceLock<Instant>>,
     pub(super) register: Arc<Register>,
     pub(super) readiness: Arc<Readiness>,
@@ -153,6 +156,11 @@ impl RunnerHandle {
         self.stopping.store(true, Ordering::Release);
         self.alarm.stop();
         let grace_end = begun + grace.min(FAR);
+        let last_try = *self.last_try.get_or_init(|| grace_end);
+        if let Some(retries) = self.retries.take() {
+            // Nobody reads only when a thread of the runner has panicked.
+            let _unread = retries.send(Retry::Stop(last_try));
+        }
         let is_idle = || self.polls_have_ended() && !self.register.any(|stage| stage != Stage::Reporting);
         let forced = self.wait(grace_end, Duration::ZERO, force, is_idle);
         // Whoever takes a task from now on gives it back; what nobody takes is given back here, twice, since a last poll may
@@ -335,8 +343,8 @@ impl fmt::Debug for RunnerControl {
 #[non_exhaustive]
 #[must_use]
 pub struct StopReport {
-    /// Tasks whose results were settled, from the start of the runner: acknowledged, whatever their verdict, unwanted or set
-    /// aside.
+    /// Results that were settled, from the start of the runner: acknowledged, whatever their verdict, unwanted or set aside. A
+    /// task that was handed back as in progress counts each time.
     pub completed: u64,
     /// Tasks that were given back to the server without being started.
     pub given_back: u64,
@@ -355,7 +363,7 @@ impl fmt::Display for StopReport {
         let (n_abandoned, n_undelivered) = (abandoned.len(), undelivered.len());
         write!(
             f,
-            "{completed} completed, {given_back} given back, {n_abandoned} abandoned, {n_undelivered} undelivered"
+            "{completed} results settled, {given_back} tasks given back, {n_abandoned} abandoned, {n_undelivered} undelivered"
         )
     }
 }
@@ -368,7 +376,7 @@ impl StopReport {
 
     fn log(&self, took: Duration) {
         let Self { completed, given_back, abandoned, undelivered, poll_unanswered } = self;
-        log::info!("runner stopped completed={completed} given_back={given_back} took_ms={}", took.as_millis());
+        log::info!("runner stopped n_results={completed} given_back={given_back} took_ms={}", took.as_millis());
         if !abandoned.is_empty() {
             log::warn!(
                 "handlers did not return in time, their tasks wait for the response timeout: {}",

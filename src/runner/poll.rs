@@ -39,6 +39,9 @@ const FIRST_HOLD: Duration = Duration::from_millis(100);
 /// The longest pause after failed polls: a server that comes back is noticed within this.
 const PAUSE_CAP: Duration = Duration::from_secs(15);
 
+/// After a failed poll of a helper, when the server did not ask for more.
+const HELPER_PAUSE: Duration = Duration::from_millis(100);
+
 /// How long tasks that came without a slot may wait for one before they are given back.
 const WAIT_FOR_SLOT: Duration = Duration::from_secs(1);
 
@@ -74,27 +77,61 @@ pub(crate) struct Polling {
     pub(crate) paused: Arc<AtomicBool>,
     /// What came that can't be run; shared with the helpers.
     pub(crate) odd: Arc<Mutex<Trouble>>,
-    /// How many workers may say in a while that their polls fail; shared by all of them.
-    pub(crate) told: Arc<Mutex<Limit>>,
+    /// Shared by all workers.
+    pub(crate) told: Arc<Mutex<Told>>,
     /// Shared with the helpers.
-    pub(crate) batch: Arc<Mutex<Batch>>,
+    pub(crate) pace: Arc<Mutex<Pace>>,
     /// Closes when the runner stops.
     pub(crate) stop: Receiver<()>,
 }
 
-/// The largest batch to ask for, and how many polls ago an answer was too large.
-pub(crate) struct Batch {
-    most: usize,
-    n_polls_since: u32,
+/// What may be logged about failing polls in a while, of all workers together.
+pub(crate) struct Told {
+    began: Limit,
+    goes_on: Limit,
 }
 
-impl Default for Batch {
+impl Default for Told {
     fn default() -> Self {
-        Self { most: MAX_BATCH, n_polls_since: 0 }
+        Self { began: Limit::new(5), goes_on: Limit::new(1) }
     }
 }
 
-impl Batch {
+impl Told {
+    fn take(&mut self, notice: &Notice, now: Instant) -> Allowed {
+        match notice {
+            Notice::GoesOn(..) => self.goes_on.take(now),
+            Notice::Began | Notice::Over(..) => self.began.take(now),
+        }
+    }
+}
+
+/// How much and how soon the pollers of one worker may ask for.
+pub(crate) struct Pace {
+    /// The largest batch.
+    most: usize,
+    /// How many polls ago an answer was too large.
+    n_polls_since: u32,
+    /// Nobody polls before this.
+    rest_until: Option<Instant>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { most: MAX_BATCH, n_polls_since: 0, rest_until: None }
+    }
+}
+
+impl Pace {
+    fn rest(&mut self, until: Instant) {
+        self.rest_until = self.rest_until.max(Some(until));
+    }
+
+    /// What is left of the rest.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        Some(self.rest_until?.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
     fn worked(&mut self) {
         self.n_polls_since += 1;
         if self.n_polls_since >= POLLS_WITH_SMALL_BATCHES {
@@ -154,9 +191,12 @@ impl Poller {
         // Nothing is ever sent on these: they close.
         let _opened = self.gate.recv();
         while self.polling.stop.try_recv().is_err_and(|e| e.is_empty()) {
+            let rest = self.polling.pace().left(Instant::now());
             let going = if self.polling.paused.load(Ordering::Acquire) {
                 self.polling.metrics.paused();
-                self.rest(None)
+                self.await_change()
+            } else if let Some(left) = rest {
+                self.sit_out(left)
             } else if self.state.hold.is_zero() {
                 self.drain_queue()
             } else {
@@ -260,11 +300,9 @@ impl Poller {
         }
     }
 
-    /// Waits for a time, or until it is told of a change; false for the stop.
-    fn rest(&mut self, pause: Option<Duration>) -> bool {
-        let timer = pause.map_or_else(crossbeam_channel::never, crossbeam_channel::after);
+    /// Waits until it is told of a change; false for the stop.
+    fn await_change(&self) -> bool {
         select! {
-            recv(timer) -> _ => true,
             recv(self.polling.stop) -> _ => false,
             recv(self.changed) -> _ => true,
         }
@@ -287,29 +325,31 @@ impl Poller {
         }
     }
 
-    /// Waits out the pause after a failed poll; false when the runner stops.
+    /// Has all pollers of the worker pause after a failed poll; false when the runner stops.
     fn failed(&mut self, error: Error) -> bool {
         let error = Arc::new(error);
         let task_type = &self.polling.task_type;
         self.polling.readiness.failed(task_type, self.polling.domain.as_deref(), &error);
         let now = Instant::now();
         let notice = self.state.trouble.failed(now);
-        let limit = || self.polling.told.lock().unwrap_or_else(PoisonError::into_inner).take(now);
-        match notice.as_ref().map(|_| limit()) {
-            None | Some(Allowed::No) => log::debug!("{error} task_type={task_type}"),
-            Some(allowed) => {
-                let tail = match notice {
-                    Some(Notice::GoesOn(since, n)) => format!(" for_s={} n_failures={n}", since.as_secs()),
-                    _ => String::new(),
-                };
-                log::warn!("{error} task_type={task_type}{tail}");
+        let may_tell = |notice| self.polling.told.lock().unwrap_or_else(PoisonError::into_inner).take(notice, now);
+        match notice.as_ref().map(|notice| (notice, may_tell(notice))) {
+            None | Some((_, Allowed::No)) => log::debug!("{error} task_type={task_type}"),
+            Some((Notice::GoesOn(since, n), _)) => {
+                let n_workers = self.polling.readiness.n_failing();
+                let for_s = since.as_secs();
+                log::warn!("{error} task_type={task_type} for_s={for_s} n_failures={n} n_workers_failing={n_workers}");
+            }
+            Some((_, allowed)) => {
+                log::warn!("{error} task_type={task_type}");
                 if allowed == Allowed::Last {
                     log::warn!("the polls of further workers fail as well");
                 }
             }
         }
         let pause = self.state.backoff.pause(error.retry_after(), fastrand::f64());
-        self.sit_out(pause)
+        self.polling.pace().rest(now + pause);
+        true
     }
 }
 
@@ -320,7 +360,7 @@ pub(crate) fn help(polling: &Polling, more: &Receiver<()>, tell: &Sender<()>) {
             recv(polling.stop) -> _ => return,
             recv(more) -> asked => if asked.is_err() { return },
         }
-        if polling.paused.load(Ordering::Acquire) {
+        if polling.paused.load(Ordering::Acquire) || polling.pace().left(Instant::now()).is_some() {
             continue;
         }
         let Some(first) = polling.slots.take() else {
@@ -329,25 +369,28 @@ pub(crate) fn help(polling: &Polling, more: &Receiver<()>, tell: &Sender<()>) {
         let mut slots = vec![first];
         slots.extend(polling.more_slots());
         let asked = slots.len();
-        // A failure shows in the metrics here; the main poller meets it too, and waits and logs.
-        if let Ok(tasks) = polling.fetch(asked, Duration::ZERO) {
-            let is_full = tasks.len() >= asked;
-            if polling.dispatch(tasks, slots) > 0 && is_full {
-                let _full = tell.try_send(());
+        match polling.fetch(asked, Duration::ZERO) {
+            Ok(tasks) => {
+                let is_full = tasks.len() >= asked;
+                if polling.dispatch(tasks, slots) > 0 && is_full {
+                    let _full = tell.try_send(());
+                }
             }
+            // The main poller meets it too when it lasts, and logs.
+            Err(error) => polling.pace().rest(Instant::now() + error.retry_after().unwrap_or(HELPER_PAUSE)),
         }
     }
 }
 
 impl Polling {
-    fn batch(&self) -> MutexGuard<'_, Batch> {
-        // Two numbers that are valid in any state.
-        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        // Numbers that are valid in any state.
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The free slots that a batch may have besides its first.
     fn more_slots(&self) -> impl Iterator<Item = Slot> {
-        let most = self.batch().most;
+        let most = self.pace().most;
         std::iter::from_fn(|| self.slots.take()).take(most - 1)
     }
 
@@ -356,8 +399,8 @@ impl Polling {
         let begun = Instant::now();
         let outcome = self.request(count, hold);
         match &outcome {
-            Ok(_) => self.batch().worked(),
-            Err(error) if error.kind() == ErrorKind::TooLarge => self.batch().was_too_large(count),
+            Ok(_) => self.pace().worked(),
+            Err(error) if error.kind() == ErrorKind::TooLarge => self.pace().was_too_large(count),
             Err(_) => {}
         }
         match &outcome {
@@ -524,15 +567,41 @@ mod tests {
 
     #[test]
     fn batches_are_halved_until_they_can_be_read_and_grow_slowly() {
-        let mut batch = Batch::default();
-        batch.was_too_large(64);
-        assert_eq!(batch.most, 32);
-        (0..40).for_each(|_| batch.was_too_large(1));
-        assert_eq!(batch.most, 1);
-        (1..POLLS_WITH_SMALL_BATCHES).for_each(|_| batch.worked());
-        assert_eq!(batch.most, 1);
-        batch.worked();
-        assert_eq!(batch.most, 2);
+        let mut pace = Pace::default();
+        pace.was_too_large(64);
+        assert_eq!(pace.most, 32);
+        (0..40).for_each(|_| pace.was_too_large(1));
+        assert_eq!(pace.most, 1);
+        (1..POLLS_WITH_SMALL_BATCHES).for_each(|_| pace.worked());
+        assert_eq!(pace.most, 1);
+        pace.worked();
+        assert_eq!(pace.most, 2);
+    }
+
+    #[test]
+    fn twenty_workers_whose_polls_fail_for_minutes_are_worth_a_few_lines() {
+        let start = Instant::now();
+        let mut told = Told::default();
+        let mut workers: Vec<_> = (0..20).map(|_| Trouble::default()).collect();
+        // Each tries every ten seconds, at times of its own.
+        let lines = (0..24_000).filter(|n| {
+            let now = start + Duration::from_millis(n * 25);
+            let notice = (n % 20 == 0).then(|| workers[(n / 20 % 20) as usize].failed(now)).flatten();
+            notice.is_some_and(|notice| told.take(&notice, now) != Allowed::No)
+        });
+        let lines: Vec<_> = lines.map(|n| n / 40).collect();
+        assert!(lines.iter().filter(|second| **second < 65).count() < 10, "{lines:?}");
+        assert!((8..16).contains(&lines.len()), "{lines:?}");
+    }
+
+    #[test]
+    fn a_rest_is_as_long_as_the_longest_that_was_asked_for() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let mut pace = Pace::default();
+        assert_eq!(pace.left(now), None);
+        pace.rest(now + 5 * second);
+        pace.rest(now + second);
+        assert_eq!((pace.left(now), pace.left(now + 5 * second)), (Some(5 * second), None));
     }
 
     #[test]

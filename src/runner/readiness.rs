@@ -60,6 +60,11 @@ impl Readiness {
         }
     }
 
+    /// How many workers had a poll fail last.
+    pub(crate) fn n_failing(&self) -> usize {
+        self.workers().values().filter(|polls| matches!(polls, Polls::Fail(_))).count()
+    }
+
     /// The runner has stopped, so nothing will poll any more.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);

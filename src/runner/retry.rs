@@ -2,7 +2,7 @@
 //! worth a log line. No clock and no thread in here.
 
 use std::{
-    cmp::Reverse,
+    cmp::{Ordering, Reverse},
     collections::{BinaryHeap, HashMap},
     time::{Duration, Instant},
 };
@@ -92,13 +92,16 @@ pub(crate) struct Trouble {
 struct Since {
     began: Instant,
     said: Instant,
+    /// How long after that it is said again.
+    say_again_after: Duration,
     failed: Instant,
     n_failures: u64,
 }
 
 /// How many lines of a kind may be logged in a while, whoever has reason to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Limit {
+    most: u32,
     window: Option<(Instant, u32)>,
 }
 
@@ -113,15 +116,18 @@ pub(crate) enum Allowed {
 
 impl Limit {
     const WINDOW: Duration = Duration::from_secs(30);
-    const MOST: u32 = 5;
+
+    pub(crate) fn new(most: u32) -> Self {
+        Self { most, window: None }
+    }
 
     pub(crate) fn take(&mut self, now: Instant) -> Allowed {
         let (since, n) = self.window.filter(|(since, _)| now.duration_since(*since) < Self::WINDOW).unwrap_or((now, 0));
         self.window = Some((since, n.saturating_add(1)));
-        match n + 1 {
-            n if n < Self::MOST => Allowed::Yes,
-            Self::MOST => Allowed::Last,
-            _ => Allowed::No,
+        match (n + 1).cmp(&self.most) {
+            Ordering::Less => Allowed::Yes,
+            Ordering::Equal => Allowed::Last,
+            Ordering::Greater => Allowed::No,
         }
     }
 }
@@ -138,20 +144,29 @@ pub(crate) enum Notice {
 }
 
 impl Trouble {
-    const SUMMARY_EVERY: Duration = Duration::from_secs(30);
+    /// Doubles with each summary: a long outage is worth few lines, too.
+    const FIRST_SUMMARY_AFTER: Duration = Duration::from_secs(30);
+    const SUMMARY_AT_LEAST_EVERY: Duration = Duration::from_secs(240);
     const CALM: Duration = Duration::from_secs(5);
 
     pub(crate) fn failed(&mut self, now: Instant) -> Option<Notice> {
         let Some(since) = &mut self.since else {
-            self.since = Some(Since { began: now, said: now, failed: now, n_failures: 1 });
+            self.since = Some(Since {
+                began: now,
+                said: now,
+                say_again_after: Self::FIRST_SUMMARY_AFTER,
+                failed: now,
+                n_failures: 1,
+            });
             return Some(Notice::Began);
         };
         since.n_failures += 1;
         since.failed = now;
-        if now.duration_since(since.said) < Self::SUMMARY_EVERY {
+        if now.duration_since(since.said) < since.say_again_after {
             return None;
         }
         since.said = now;
+        since.say_again_after = (since.say_again_after * 2).min(Self::SUMMARY_AT_LEAST_EVERY);
         Some(Notice::GoesOn(now.duration_since(since.began), since.n_failures))
     }
 
@@ -214,11 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_of_ten_minutes_is_worth_about_twenty_lines() {
+    fn an_outage_of_ten_minutes_is_worth_five_lines() {
         let start = Instant::now();
         let mut trouble = Trouble::default();
         let lines = (0..6000).filter(|n| trouble.failed(start + Duration::from_millis(n * 100)).is_some()).count();
-        assert_eq!(lines, 20);
+        assert_eq!(lines, 5);
         assert_eq!(trouble.worked(start + Duration::from_secs(601)), None, "it may fail again at once");
         assert!(matches!(trouble.worked(start + Duration::from_secs(606)), Some(Notice::Over(_, 6000))));
         assert_eq!(trouble.worked(start), None);
@@ -238,7 +253,7 @@ mod tests {
     #[test]
     fn no_more_lines_than_allowed_in_a_while() {
         let start = Instant::now();
-        let mut limit = Limit::default();
+        let mut limit = Limit::new(5);
         let taken: Vec<_> = (0..500).map(|_| limit.take(start)).collect();
         assert_eq!(taken.iter().filter(|t| **t == Allowed::Yes).count(), 4);
         assert_eq!(taken.iter().filter(|t| **t == Allowed::Last).count(), 1);

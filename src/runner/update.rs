@@ -4,7 +4,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -31,7 +31,8 @@ use crate::{
 /// The longest pause between two tries.
 const PAUSE_CAP: Duration = Duration::from_secs(30);
 
-/// While the runner stops, no pause is longer: each report shall have another try within the grace.
+/// While the runner stops, no pause is longer, unless the server asks for it: each report shall have another try within the
+/// grace.
 const STOPPING_CAP: Duration = Duration::from_millis(500);
 
 /// A report that failed is tried at once when others get through again, but no more often than this: it may be the report.
@@ -39,6 +40,9 @@ const MOST_HURRIES: u32 = 3;
 
 /// A result that a heartbeat has undone is sent again; a server where it still does not show after so many looks ignores it.
 const MOST_LOOKS: u32 = 5;
+
+/// A server that acknowledges a result and does not let its task be looked at is believed after so many tries.
+const MOST_FAILED_LOOKS: u32 = 20;
 
 /// This many refusals, while as many other reports got through, show that it is the report and not the server.
 const SUSPECT_AFTER: u64 = 8;
@@ -131,6 +135,7 @@ pub(crate) struct Report {
     /// A heartbeat got no clear answer, so it may undo the result when that has been acknowledged already.
     doubtful: bool,
     n_looks: u32,
+    n_failed_looks: u32,
     refusals: Option<Refusals>,
     /// The right to be undelivered; taken by an updater, given back when the report is settled.
     place: Option<Token>,
@@ -177,9 +182,14 @@ impl Report {
         self.gone.map_or(Duration::ZERO, |at| (at + GONE_AGAIN_AFTER).saturating_duration_since(Instant::now()))
     }
 
+    /// Whether its pause is of our own choice.
+    fn may_be_early(&mut self) -> bool {
+        !self.asked_to_wait && self.gone_pause().is_zero()
+    }
+
     /// Whether its pause may be cut short since others get through again.
     fn hurry(&mut self) -> bool {
-        let may = !self.asked_to_wait && self.gone_pause().is_zero() && self.n_hurries < MOST_HURRIES;
+        let may = self.may_be_early() && self.n_hurries < MOST_HURRIES;
         self.n_hurries += u32::from(may);
         may
     }
@@ -197,6 +207,7 @@ impl Report {
             n_hurries: 0,
             doubtful: false,
             n_looks: 0,
+            n_failed_looks: 0,
             refusals: None,
             place: None,
         }
@@ -230,7 +241,8 @@ pub(crate) struct Delivery {
     pub(crate) client: Client,
     pub(crate) register: Arc<Register>,
     pub(crate) on_undeliverable: Option<OnUndeliverable>,
-    pub(crate) stopping: Arc<AtomicBool>,
+    /// Set when the runner stops: when every report that still waits shall have had its last try.
+    pub(crate) last_try: Arc<OnceLock<Instant>>,
     /// How many times a report was sent, and how many were acknowledged: tells a report that is refused from a server that
     /// refuses many.
     n_tries: AtomicU64,
@@ -254,13 +266,13 @@ impl Delivery {
         client: Client,
         register: Arc<Register>,
         on_undeliverable: Option<OnUndeliverable>,
-        stopping: Arc<AtomicBool>,
+        last_try: Arc<OnceLock<Instant>>,
     ) -> Self {
         Self {
             client,
             register,
             on_undeliverable,
-            stopping,
+            last_try,
             n_tries: AtomicU64::new(0),
             n_settled: AtomicU64::new(0),
             n_recovered: AtomicU64::new(0),
@@ -268,7 +280,7 @@ impl Delivery {
             is_failing: AtomicBool::new(false),
             in_trouble: AtomicBool::new(false),
             trouble: Mutex::default(),
-            unshown: Mutex::default(),
+            unshown: Mutex::new(Limit::new(5)),
         }
     }
 
@@ -365,20 +377,28 @@ impl Delivery {
 
     /// Whether a heartbeat that was still under way on the server has overwritten the result (3.32.1 loses it then).
     fn was_undone(&self, report: &mut Report) -> Result<bool> {
-        report.n_looks += 1;
-        if report.n_looks > MOST_LOOKS {
-            let mut lines = self.unshown.lock().unwrap_or_else(PoisonError::into_inner);
-            match lines.take(Instant::now()) {
-                Allowed::No => {}
-                _ => log::warn!("a result was acknowledged, and its task still runs {}", report.held),
-            }
-            return Ok(false);
-        }
         match look(&self.client, &report.held) {
-            Ok(task) => Ok(!task.status.is_terminal()),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
+            Ok(task) if task.status.is_terminal() => return Ok(false),
+            Ok(_) => report.n_looks += 1,
+            // An id that no call can look up, or a task that is not there any more.
+            Err(error) if error.is_not_found() || error.kind() == ErrorKind::Invalid => return Ok(false),
+            Err(error) if report.n_failed_looks < MOST_FAILED_LOOKS => {
+                report.n_failed_looks += 1;
+                return Err(error);
+            }
+            Err(error) => {
+                log::debug!("{error} {}", report.held);
+                return Ok(false);
+            }
         }
+        if report.n_looks < MOST_LOOKS {
+            return Ok(true);
+        }
+        let mut lines = self.unshown.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.take(Instant::now()) != Allowed::No {
+            log::warn!("a result was acknowledged, and its task still runs {}", report.held);
+        }
+        Ok(false)
     }
 
     fn not_taken(&self, mut report: Report, verdict: Verdict, error: &Error) -> Option<(Report, Duration)> {
@@ -484,8 +504,16 @@ impl Delivery {
     fn after_a_pause(&self, mut report: Report, asked: Option<Duration>) -> (Report, Duration) {
         let pause = report.backoff.pause(asked, fastrand::f64());
         report.asked_to_wait = asked.is_some();
-        let stopping = self.stopping.load(Ordering::Acquire);
-        (report, if stopping { pause.min(STOPPING_CAP) } else { pause })
+        let pause = match self.last_try.get() {
+            None => pause,
+            Some(at) if report.asked_to_wait => {
+                let left = at.saturating_duration_since(Instant::now());
+                // After the last try comes none.
+                if left.is_zero() { pause } else { pause.min(left) }
+            }
+            Some(_) => pause.min(STOPPING_CAP),
+        };
+        (report, pause)
     }
 
     /// Lets the task go, its report settled.
@@ -531,6 +559,8 @@ pub(crate) enum Retry {
     At(Instant, Box<Report>),
     /// The server takes reports again, so the others need not wait out their pauses.
     Recovered,
+    /// The runner stops: those that may be are tried at once, the others at this time.
+    Stop(Instant),
 }
 
 /// The way of a finished task out of a stage.
@@ -602,15 +632,8 @@ impl Updater {
 }
 
 /// Holds reports until their next try is due, until `over` closes. A stop brings all of them forward once.
-pub(crate) fn hold_retries(
-    retries: &Receiver<Retry>,
-    reports: &Sender<Report>,
-    stop: &Receiver<()>,
-    over: &Receiver<()>,
-) {
+pub(crate) fn hold_retries(retries: &Receiver<Retry>, reports: &Sender<Report>, over: &Receiver<()>) {
     let mut queue = RetryQueue::new();
-    let never_stop = crossbeam_channel::never();
-    let mut stop = stop;
     loop {
         while let Some(report) = queue.pop_due(Instant::now()) {
             if reports.send(report).is_err() {
@@ -622,13 +645,13 @@ pub(crate) fn hold_retries(
             recv(retries) -> retry => match retry {
                 Ok(Retry::At(at, report)) => queue.push(at, *report),
                 Ok(Retry::Recovered) => queue.hurry(Instant::now(), Duration::from_secs(1), Report::hurry),
+                Ok(Retry::Stop(last_try)) => {
+                    queue.hurry(Instant::now(), Duration::ZERO, Report::may_be_early);
+                    queue.hurry(last_try, Duration::ZERO, |report| report.asked_to_wait);
+                }
                 Err(_) => return,
             },
             recv(timer) -> _ => {}
-            recv(stop) -> _ => {
-                queue.hurry(Instant::now(), Duration::ZERO, |report| report.gone_pause().is_zero());
-                stop = &never_stop;
-            }
             recv(over) -> _ => return,
         }
     }
