@@ -54,6 +54,10 @@ fn main() -> Outcome<ExitCode> {
     if arguments.first().is_some_and(|first| first == child::ARGUMENT) {
         return child::run(&arguments[1..]);
     }
+    if let Some(unknown) = arguments.iter().find(|wanted| ROWS.iter().all(|row| row.0 != **wanted)) {
+        let names: Vec<_> = ROWS.iter().map(|row| row.0).collect();
+        return Err(format!("there is no figure `{unknown}`, only {}", names.join(", ")).into());
+    }
     println!("| name | what | bar | measured | holds |");
     println!("|---|---|---|---|---|");
     let mut all_hold = true;

@@ -38,6 +38,8 @@ const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
 #[must_use]
 pub struct Config {
     base: String,
+    /// Nobody has named a server.
+    is_default: bool,
     credentials: Option<Credentials>,
     connect_timeout: Duration,
     request_timeout: Duration,
@@ -75,6 +77,7 @@ impl Config {
     pub fn new(url: &str) -> Result<Self> {
         Ok(Self {
             base: normalise(url)?,
+            is_default: false,
             credentials: None,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(15),
@@ -116,6 +119,7 @@ impl Config {
         };
         let url = read(SERVER_URL).unwrap_or_else(|| DEFAULT_URL.to_owned());
         let mut config = Self::new(&url).map_err(|e| Error::invalid(SERVER_URL, e.to_string()).with_source(e))?;
+        config.is_default = read(SERVER_URL).is_none();
         match (read(AUTH_KEY), read(AUTH_SECRET)) {
             (None, None) => {}
             (Some(key), Some(secret)) => config = config.credentials(key, secret),
@@ -166,6 +170,11 @@ impl Config {
 
     pub(crate) fn limits(&self) -> (Duration, Duration, u64) {
         (self.connect_timeout.min(LONGEST), self.request_timeout.min(LONGEST), self.max_answer_bytes)
+    }
+
+    /// Where the address comes from, for errors, when it is not from the user.
+    pub(crate) fn origin(&self) -> &'static str {
+        if self.is_default { " (the default, since CONDUCTOR_SERVER_URL is not set)" } else { "" }
     }
 
     /// Whether the server is on this machine.

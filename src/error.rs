@@ -115,9 +115,13 @@ impl Error {
         Self::new(ErrorKind::Encode, what, format!("can't be written as JSON: {source}")).with_source(source)
     }
 
-    /// JSON that is not what was expected; `text` is quoted in part.
+    /// JSON that is not what was expected; a `text` that is none is quoted in part.
     pub(crate) fn decode(what: impl Into<String>, source: serde_json::Error, text: &str) -> Self {
-        let message = format!("not the expected JSON: {source}; it starts with `{}`", excerpt(text));
+        let mut message = format!("not the expected JSON: {}", without_value(&source));
+        // An object or a list is somebody's data, of which nothing shall get into a log.
+        if !text.trim_start().starts_with(['{', '[']) {
+            message.push_str(&format!("; it starts with `{}`", excerpt(text)));
+        }
         Self::new(ErrorKind::Decode, what, message).with_source(source)
     }
 
@@ -239,6 +243,22 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
     }
+}
+
+/// What is wrong with JSON, without the value that is: errors are logged, and data is not.
+pub(crate) fn without_value(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let cut = |rest: &str| {
+        let (found, expected) = rest.rsplit_once(", expected ")?;
+        let kind = found.split(['"', '`']).next().unwrap_or_default().trim_end();
+        Some(format!("{kind}, expected {expected}"))
+    };
+    for begin in ["invalid type: ", "invalid value: ", "unknown variant "] {
+        if let Some(rest) = text.strip_prefix(begin).and_then(cut) {
+            return format!("{begin}{rest}").replace(" ,", ",");
+        }
+    }
+    text
 }
 
 /// The beginning of a text from outside, made fit for a log line: no control characters, at most 200 characters.

@@ -12,7 +12,7 @@ use std::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use ureq::{
-    Agent,
+    Agent, ProxyProtocol,
     http::{Response, Uri, header},
     typestate::WithBody,
     unversioned::{
@@ -63,7 +63,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 pub(crate) struct Http {
     agent: Agent,
     base: String,
-    /// The proxy in words, where there is one.
+    /// The proxy in words, where there is one; or that the address is the default one.
     via: String,
     request_timeout: Duration,
     max_answer_bytes: u64,
@@ -312,9 +312,19 @@ impl Http {
             .input_buffer_size(BUFFER_BYTES)
             .output_buffer_size(BUFFER_BYTES);
         let proxy = if config.is_loopback() { None } else { ureq::Proxy::try_from_env() };
-        let via = proxy
-            .as_ref()
-            .map_or_else(String::new, |proxy| format!(" through the proxy {}:{}", proxy.host(), proxy.port()));
+        if let Some(proxy) =
+            proxy.as_ref().filter(|p| !matches!(p.protocol(), ProxyProtocol::Http | ProxyProtocol::Https))
+        {
+            let message = format!(
+                "{} is a SOCKS proxy, only http and https are spoken: see ALL_PROXY, HTTPS_PROXY, HTTP_PROXY",
+                proxy.uri()
+            );
+            return Err(Error::invalid("proxy", message));
+        }
+        let via = proxy.as_ref().map_or_else(
+            || config.origin().to_owned(),
+            |proxy| format!(" through the proxy {}:{}", proxy.host(), proxy.port()),
+        );
         builder = builder.proxy(proxy);
         let agent = Agent::with_parts(builder.build(), DefaultConnector::default(), CachingResolver::default());
         Ok(Self { agent, base, via, request_timeout, max_answer_bytes, metrics })

@@ -53,8 +53,8 @@ const MOST_LINGER_BYTES: usize = 64 * 1024;
 /// Before the next `accept` after one that failed, which is for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// It has worked for so long that a trouble with it is over.
-const CALM: Duration = Duration::from_secs(5);
+/// Failures to accept that come sooner after one that was logged are not.
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// How long a drop waits for the threads. Without a stuck readiness callback they need two slices.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -205,7 +205,7 @@ struct Door {
 
 impl Door {
     fn keep(self) {
-        let mut last_failure: Option<Instant> = None;
+        let (mut is_failing, mut last_told) = (false, None::<Instant>);
         loop {
             let accepted = self.listener.accept();
             if is_stopped(&self.stopped) {
@@ -213,18 +213,19 @@ impl Door {
             }
             match accepted {
                 Ok((stream, _)) => {
-                    // What fails now and then is one trouble, not many.
-                    if last_failure.is_some_and(|at| at.elapsed() > CALM) {
+                    if is_failing {
                         log::info!("metrics: connections are accepted again");
-                        last_failure = None;
+                        is_failing = false;
                     }
                     self.admit(Visitor { stream, since: Instant::now() });
                 }
                 // The client gave up before it was its turn.
                 Err(error) if matches!(error.kind(), IoErrorKind::ConnectionAborted | IoErrorKind::Interrupted) => {}
                 Err(error) => {
-                    if last_failure.replace(Instant::now()).is_none() {
+                    // What fails now and then is told now and then.
+                    if !is_failing && last_told.is_none_or(|at| at.elapsed() > TELL_AGAIN_AFTER) {
                         log::warn!("metrics: can't accept connections for now: {error}");
+                        (is_failing, last_told) = (true, Some(Instant::now()));
                     }
                     if self.stopped.recv_timeout(ACCEPT_PAUSE) == Err(RecvTimeoutError::Disconnected) {
                         return;

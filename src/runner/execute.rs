@@ -15,7 +15,7 @@ use crate::{
     runner::{
         register::{End, Held, Register},
         slot::Slot,
-        update::{Outbox, Report, small_body},
+        update::{Outbox, Report, Unfit, small_body},
     },
     task::TaskResultStatus,
     worker::{Handler, TaskContext, outcome::Outcome},
@@ -80,7 +80,7 @@ fn run(task: &Assigned, register: &Register, metrics: &Metrics) -> Report {
             .unwrap_or_else(|panic| panicked(context, panic, metrics)),
     };
     let elapsed = begun.elapsed();
-    let (outcome, body) = encode(context, outcome);
+    let Encoded { outcome, body, unfit } = encode(context, outcome);
     held.metrics.result_size(outcome.result.output_data.as_ref().map_or(0, |output| output.get().len()));
     match outcome.failure {
         None => held.metrics.executed(elapsed),
@@ -96,11 +96,19 @@ fn run(task: &Assigned, register: &Register, metrics: &Metrics) -> Report {
     let in_progress = outcome.result.status == TaskResultStatus::InProgress;
     held.set_reporting(in_progress);
     register.stage_changed();
-    Report::new(Arc::clone(held), body, in_progress)
+    Report::new(Arc::clone(held), body, in_progress).in_place_of(unfit)
 }
 
-/// The report as bytes, made once: every try sends the same. What the server can't take becomes a failure that says so.
-fn encode(context: &TaskContext, outcome: Outcome) -> (Outcome, Vec<u8>) {
+/// A report as bytes, made once: every try sends the same.
+struct Encoded {
+    outcome: Outcome,
+    body: Vec<u8>,
+    /// What it stands for, where the server can't take that.
+    unfit: Option<Unfit>,
+}
+
+/// What the server can't take becomes a failure that says so.
+fn encode(context: &TaskContext, outcome: Outcome) -> Encoded {
     let output = outcome.result.output_data.as_ref().map_or("", |output| output.get());
     let problem = if output.len() > MAX_OUTPUT_BYTES {
         Some(format!("it has {} bytes, and the server takes at most {MAX_OUTPUT_BYTES}", output.len()))
@@ -109,21 +117,18 @@ fn encode(context: &TaskContext, outcome: Outcome) -> (Outcome, Vec<u8>) {
     } else {
         None
     };
-    let outcome = match problem {
-        None => outcome,
-        Some(problem) => {
-            let status = TaskResultStatus::FailedWithTerminalError;
-            Outcome::failed(context, status, format!("the output can't be sent: {problem}"), "InvalidOutput")
-        }
+    let body = serde_json::to_vec(&outcome.result);
+    let reason = match (&body, problem) {
+        (Ok(_), Some(problem)) => format!("the output can't be sent: {problem}"),
+        (Ok(_), None) => return Encoded { outcome, body: body.unwrap_or_default(), unfit: None },
+        (Err(e), _) => format!("the result can't be written: {e}"),
     };
-    match serde_json::to_vec(&outcome.result) {
-        Ok(body) => (outcome, body),
-        Err(e) => {
-            let status = TaskResultStatus::FailedWithTerminalError;
-            let small = Outcome::failed(context, status, format!("the result can't be written: {e}"), "InvalidOutput");
-            let body = small_body(&small.result);
-            (small, body)
-        }
+    let status = TaskResultStatus::FailedWithTerminalError;
+    let small = Outcome::failed(context, status, reason.clone(), "InvalidOutput");
+    Encoded {
+        body: small_body(&small.result),
+        outcome: small,
+        unfit: Some(Unfit { body: body.unwrap_or_default(), reason }),
     }
 }
 

@@ -204,7 +204,8 @@ impl RunnerHandle {
                 recv(changes) -> _ => {}
                 // Nothing is sent on it: it closes when the last poller has ended.
                 recv(pollers) -> _ => pollers = &never_ended,
-                recv(force) -> _ => {
+                recv(force) -> signal => {
+                    log::warn!("a further signal ({}) ends the grace", signal.unwrap_or_default());
                     forced = true;
                     end = end.min(Instant::now() + when_forced);
                 }

@@ -76,7 +76,7 @@ impl Readiness {
     /// What keeps the runner from being ready; empty when nothing does.
     pub(crate) fn problems(&self) -> Vec<String> {
         if self.stopped.load(Ordering::Acquire) {
-            return vec!["the runner has stopped".to_owned()];
+            return vec!["the runner is stopping, or has stopped".to_owned()];
         }
         let tell = |(name, polls): (&String, &Polls)| match polls {
             Polls::Work => None,

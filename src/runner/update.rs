@@ -137,6 +137,8 @@ pub(crate) struct Report {
     n_looks: u32,
     n_failed_looks: u32,
     refusals: Option<Refusals>,
+    /// What it stands for, until that was told.
+    unfit: Option<Unfit>,
     /// The right to be undelivered; taken by an updater, given back when the report is settled.
     place: Option<Token>,
 }
@@ -194,6 +196,11 @@ impl Report {
         may
     }
 
+    pub(crate) fn in_place_of(mut self, unfit: Option<Unfit>) -> Self {
+        self.unfit = unfit;
+        self
+    }
+
     fn of_kind(held: Arc<Held>, body: Vec<u8>, kind: Kind) -> Self {
         Self {
             held,
@@ -209,9 +216,17 @@ impl Report {
             n_looks: 0,
             n_failed_looks: 0,
             refusals: None,
+            unfit: None,
             place: None,
         }
     }
+}
+
+/// A handler's result that no server would take.
+#[derive(Debug)]
+pub(crate) struct Unfit {
+    pub(crate) body: Vec<u8>,
+    pub(crate) reason: String,
 }
 
 /// A body of texts and JSON that was checked before, which can always be written.
@@ -296,6 +311,9 @@ impl Delivery {
             report.first_try = Some(now);
             report.held.metrics.undelivered_changed(1);
             self.n_undelivered.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(unfit) = report.unfit.take() {
+            self.set_aside(&report.held, &unfit.body, &unfit.reason);
         }
         if !report.held.is_wanted() {
             return self.drop_report(report, End::Dropped);
@@ -450,12 +468,12 @@ impl Delivery {
     /// Sets a refused report aside and fails the task in its place, so that the workflow does not hang.
     fn replace(&self, mut report: Report, error: &Error) -> Option<(Report, Duration)> {
         let held = Arc::clone(&report.held);
-        log::error!("result set aside: {error} {held}");
-        held.metrics.set_aside();
         if matches!(report.kind, Kind::Substitute | Kind::GiveBack) {
+            log::error!("result set aside: {error} {held}");
+            held.metrics.set_aside();
             return self.settle(report);
         }
-        self.tell(&report, error);
+        self.set_aside(&held, &report.body, &error.to_string());
         let status = TaskResultStatus::FailedWithTerminalError;
         let reason = shorten(&format!("the server refuses the result: {error}"));
         report.body = small_body(&TaskResult::new(&held.workflow_id, &held.task_id, status).reason(reason));
@@ -465,20 +483,22 @@ impl Delivery {
         Some((report, Duration::ZERO))
     }
 
-    /// Hands a handler's result to the user's callback, whose panic ends here.
-    fn tell(&self, report: &Report, error: &Error) {
+    /// Gives a handler's result up, and hands it to the user's callback, whose panic ends here.
+    fn set_aside(&self, held: &Held, body: &[u8], reason: &str) {
+        log::error!("result set aside: {reason} {held}");
+        held.metrics.set_aside();
         let Some(callback) = &self.on_undeliverable else {
             return;
         };
-        let text = String::from_utf8_lossy(&report.body);
+        let text = String::from_utf8_lossy(body);
         let result = UndeliverableResult {
-            task_id: report.held.task_id.clone(),
-            workflow_id: report.held.workflow_id.clone(),
-            reason: error.to_string(),
+            task_id: held.task_id.clone(),
+            workflow_id: held.workflow_id.clone(),
+            reason: reason.to_owned(),
             result: text.parse().unwrap_or_else(|_| RawJson::from(&*text)),
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| callback(&result))) {
-            log::error!("the callback for undeliverable results panicked {}", report.held);
+            log::error!("the callback for undeliverable results panicked {held}");
             discard(panic);
         }
     }

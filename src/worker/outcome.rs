@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    error::Result,
+    error::{Result, without_value},
     json::{RawJson, misfit},
     task::{TaskResult, TaskResultStatus},
     worker::{TaskContext, TaskError},
@@ -100,8 +100,8 @@ pub(super) fn decode_input<I: DeserializeOwned>(text: &str) -> Result<I, String>
         // A type without content, such as `()`, takes any input.
         let unit = (size_of::<I>() == 0).then(|| serde_json::from_str("null").ok()).flatten();
         unit.ok_or_else(|| match misfit::<I>(text) {
-            Some(path) => format!("{path}: {error}"),
-            None => error.to_string(),
+            Some(path) => format!("{path}: {}", without_value(&error)),
+            None => without_value(&error),
         })
     })
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    error::Result,
+    error::{Result, without_value},
     json::{Field, RawJson},
     task::FAR,
 };
@@ -98,9 +98,13 @@ impl Unreadable {
 impl PolledTask {
     /// Reads one element of a poll's answer.
     pub(crate) fn read(text: &RawValue) -> Result<Self, Unreadable> {
-        let envelope: Envelope = serde_json::from_str(text.get()).map_err(|e| Unreadable::new(text, e.to_string()))?;
-        let lost = |what: &str| Unreadable { reason: format!("it has no {what}"), ids: None };
+        let envelope: Envelope =
+            serde_json::from_str(text.get()).map_err(|e| Unreadable::new(text, without_value(&e)))?;
         let given = |id: Option<String>| id.filter(|id| !id.is_empty());
+        let (Some(workflow_id), Some(task_id)) = (given(envelope.workflow_instance_id), given(envelope.task_id)) else {
+            let reason = "it needs both `taskId` and `workflowInstanceId`".to_owned();
+            return Err(Unreadable { reason, ids: None });
+        };
         let seconds = |n: Option<i64>| {
             n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(|n| Duration::from_secs(n).min(FAR))
         };
@@ -109,8 +113,8 @@ impl PolledTask {
         let used = envelope.update_time.unwrap_or(0).saturating_sub(envelope.start_time.unwrap_or(0));
         let used = Duration::from_millis(u64::try_from(used).unwrap_or(0));
         Ok(Self {
-            workflow_id: given(envelope.workflow_instance_id).ok_or_else(|| lost("workflowInstanceId"))?,
-            task_id: given(envelope.task_id).ok_or_else(|| lost("taskId"))?,
+            workflow_id,
+            task_id,
             type_names: [envelope.task_type, envelope.task_def_name],
             attempt: u32::try_from(envelope.retry_count.unwrap_or(0)).unwrap_or(0),
             poll_count: u32::try_from(envelope.poll_count.unwrap_or(0)).unwrap_or(0),
