@@ -55,7 +55,8 @@ impl Pen for Mermaid {
 }
 
 /// A line of a label. Colons are escaped since Mermaid looks for `style …:` in the whole text, percent signs since it
-/// looks for `%%{…}%%` there.
+/// looks for `%%{…}%%` there, the space behind `direction` since it takes any line with `direction LR` for that setting
+/// (11.17.2).
 fn escape(line: &str) -> String {
     let chars: Vec<char> = line.chars().collect();
     let n_digits = chars.iter().take_while(|c| c.is_ascii_digit()).count();
@@ -70,6 +71,7 @@ fn escape(line: &str) -> String {
                 !is_word(before.as_ref()) || !is_word(chars.get(at + 1))
             }
             '$' => before == Some('$'),
+            ' ' => "direction".chars().rev().eq(chars[..at].iter().rev().take(9).copied()),
             // A list, a line or a heading in Markdown.
             '-' | '+' | '=' => at == 0,
             '.' | ')' => at == n_digits && n_digits > 0 || chars[..at].ends_with(&['w', 'w', 'w']),
@@ -98,6 +100,7 @@ mod tests {
             ("1. first", "1#46; first"),
             ("$$x$$ $.a", "$#36;x$#36; $.a"),
             ("- a", "#45; a"),
+            ("the direction LR", "the direction#32;LR"),
             ("<b>&amp;", "#60;b#62;#38;amp#59;"),
         ] {
             assert_eq!(escape(text), expected, "{text}");
