@@ -140,6 +140,7 @@ impl Node {
     }
 
     /// Lets the output be reused for `ttl` where `key`, a text with references, comes out equal; rounded up to whole seconds.
+    /// The open-source server 3.32.1 keeps this setting and does **not** use it: the task runs each time.
     pub fn cache(mut self, key: impl Into<String>, ttl: Duration) -> Self {
         let ttl_in_second = self.seconds("cache", ttl);
         self.task.cache_config = Some(CacheConfig { key: Some(key.into()), ttl_in_second, ..CacheConfig::default() });

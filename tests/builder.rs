@@ -11,6 +11,8 @@ mod executed;
 mod random;
 #[path = "builder/refused.rs"]
 mod refused;
+#[path = "builder/settings.rs"]
+mod settings;
 
 use std::{
     collections::BTreeSet,
@@ -306,6 +308,14 @@ fn inputs_that_a_sub_workflow_does_not_know_are_refused() {
     }
     let broken = WorkflowBuilder::new("child").task(Node::noop("n").input("x", "${gone.output}"));
     check(&flow().task(Node::sub_workflow("sub", SubWorkflow::inline(&broken))), &["child", "`gone`"]);
+}
+
+/// Not shown on the real server (3.32.1): it never answers the start, and is busy for ever.
+#[test]
+fn a_name_that_is_mistaken_for_the_round_of_a_loop_is_refused() {
+    let looped = Node::do_while("loop", DoWhile::times(1, [Node::noop("r__r")]));
+    check(&flow().task(looped), &["r__r: a reference name with `__` is mistaken for the round of a loop"]);
+    flow().task(Node::noop("r__r")).build().unwrap();
 }
 
 #[test]

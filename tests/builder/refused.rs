@@ -178,11 +178,6 @@ const CASES: &[(&str, &str, &str)] = &[
         "${x.y.output.result} is not defined in workflow definition",
     ),
     (
-        "mistaken for the round",
-        r#"[{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"false","loopOver":[{"name":"n","taskReferenceName":"r__r","type":"NOOP"}]}]"#,
-        "not started: ",
-    ),
-    (
         "a task has no `ouptut`",
         r#"[{"name":"n","taskReferenceName":"x","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}},{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"$.ok","ok":"${x.ouptut.result}"}}]"#,
         r#"COMPLETED {"ok":null}"#,
@@ -249,25 +244,27 @@ fn tell((finding, tasks, expected): (&str, &str, &str)) -> Option<String> {
         Err(error) if !error.to_string().contains(finding) => return Some(format!("`{finding}` is not in: {error}")),
         Err(_) => {}
     }
-    let seen = unchecked(&real()?, &def);
+    // What is stuck stays so; the rest may be slow on a busy server.
+    let limit = Duration::from_secs(if expected.starts_with("stuck") { 5 } else { 60 });
+    let seen = unchecked(&real()?, &def, limit);
     (!seen.contains(expected)).then(|| format!("`{finding}`: not `{expected}` but {seen}"))
 }
 
 /// What the real server makes of a definition that nobody has checked.
-fn unchecked(client: &Client, def: &WorkflowDef) -> String {
+fn unchecked(client: &Client, def: &WorkflowDef, limit: Duration) -> String {
     if let Err(error) = client.metadata().update_workflow(def) {
         return format!("refused: {error}");
     }
     let seen = match client.workflows().start(&StartWorkflowRequest::new(&*def.name)) {
         Err(error) => format!("not started: {error}"),
-        Ok(id) => ended(client, &id),
+        Ok(id) => ended(client, &id, limit),
     };
     client.metadata().delete_workflow(&def.name, 1).unwrap();
     seen
 }
 
-fn ended(client: &Client, id: &str) -> String {
-    match client.workflows().wait(id, Duration::from_secs(8)) {
+fn ended(client: &Client, id: &str, limit: Duration) -> String {
+    match client.workflows().wait(id, limit) {
         Ok(done) => {
             let reason = done.reason_for_incompletion.unwrap_or_default();
             format!("{} {} {reason}", done.status, done.output.get())
