@@ -7,6 +7,8 @@
 mod common;
 #[path = "builder/executed.rs"]
 mod executed;
+#[path = "builder/names.rs"]
+mod names;
 #[path = "builder/random.rs"]
 mod random;
 #[path = "builder/refused.rs"]

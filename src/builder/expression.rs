@@ -82,11 +82,19 @@ pub(super) fn parts(path: &str) -> Vec<&str> {
 
 /// Whether the server can't read this as a path.
 pub(super) fn is_broken(path: &str) -> bool {
-    // What is inside quotes or made of another reference may look like anything.
-    if path.contains(['\'', '"']) || path.contains("${") {
+    // What is made of another reference may look like anything.
+    if path.contains("${") {
         return false;
     }
-    let n_of = |c| path.matches(c).count();
+    if path.contains('{') {
+        return true;
+    }
+    let below = &path[path.find(['.', '[']).unwrap_or(path.len())..];
+    // So may what is inside quotes, which must be closed.
+    if below.contains(['\'', '"']) {
+        return below.rfind("['").max(below.rfind("[\"")).is_some_and(|at| !below[at + 2..].contains(']'));
+    }
+    let n_of = |c| below.matches(c).count();
     path.ends_with('.') || n_of('[') != n_of(']') || path.contains(' ') && !path.contains('?')
 }
 
@@ -179,6 +187,17 @@ mod tests {
             ("", vec![]),
         ] {
             assert_eq!(parts(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_path_is_told_from_odd_names() {
+        for path in ["a.output['x", "a.output.", "a.output[", "a.output.x y", "a.output.x{y}"] {
+            assert!(is_broken(path), "{path}");
+        }
+        for path in ["a.output['x y']", "a]b.output.x", "a.output[0].b", "a.output['it\\'s']", "a.output.${b.output}["]
+        {
+            assert!(!is_broken(path), "{path}");
         }
     }
 

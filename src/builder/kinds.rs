@@ -57,7 +57,8 @@ impl Node {
     /// FORK_JOIN and the JOIN behind it: branches that run at the same time. The join is called `{reference}_join` and waits
     /// for the last task of each branch: see [`Node::join_on`]. [`Node::output`] is the output of the join, which holds the
     /// outputs of those tasks by their reference names. A branch must not end with a switch, which is over for the join before
-    /// its tasks are: put a [`Node::noop`] behind it.
+    /// its tasks are: put a [`Node::noop`] behind it. Nor is it good to end one with a task that is retried: on a busy server
+    /// (3.32.1) the join has been seen to look at the failed attempt before the next one was there, and to fail the workflow.
     ///
     /// ```
     /// use conductor_sync::Node;
