@@ -171,7 +171,8 @@ fn messages_are_pulled_where_the_server_has_queues() {
             assert_eq!(output["all"][0]["payload"]["greeting"], "hello", "{output}");
         }
         Err(error) => {
-            assert!(error.is_not_found(), "{error}");
+            let switch = "conductor.workflow-message-queue.enabled";
+            assert!(error.is_wrong_address() && error.to_string().contains(switch), "{error}");
             let seen = client.workflows().get(&id).unwrap();
             assert_eq!(states(&seen), "pull SCHEDULED", "nobody pulls");
             client.workflows().terminate(&id, Some("a test")).unwrap();
