@@ -6,6 +6,7 @@ mod ai;
 mod check;
 mod expression;
 mod kinds;
+mod place;
 mod reference;
 mod typed;
 
@@ -107,7 +108,8 @@ impl Node {
         task_reference(&*self.task.task_reference_name).input(path)
     }
 
-    /// Sets an input: a value, a [`Reference`], or JSON or text with `${…}` inside.
+    /// Sets an input: a value, a [`Reference`], or JSON or text with `${…}` inside. The server looks up values only: a
+    /// `${…}` in the name of a field stays as it is.
     pub fn input(mut self, name: impl Into<String>, value: impl Into<RawJson>) -> Self {
         self.task.input_parameters.insert(name.into(), value.into());
         self
@@ -138,6 +140,7 @@ impl Node {
     }
 
     /// Lets the output be reused for `ttl` where `key`, a text with references, comes out equal; rounded up to whole seconds.
+    /// The open-source server 3.32.1 keeps this setting and does **not** use it: the task runs each time.
     pub fn cache(mut self, key: impl Into<String>, ttl: Duration) -> Self {
         let ttl_in_second = self.seconds("cache", ttl);
         self.task.cache_config = Some(CacheConfig { key: Some(key.into()), ttl_in_second, ..CacheConfig::default() });
@@ -354,7 +357,9 @@ impl WorkflowBuilder {
     ///   exist; to inputs that have been named. Inside a loop a later task of the same loop may be referred to: it is the one
     ///   of the round before;
     /// - scripts of switches, loops and inline tasks: what follows `$.` is an input (or, in a loop's condition, a task of it);
-    /// - forks: no empty branch, and a join behind them that waits for known tasks; switches and loops: nothing empty;
+    /// - forks: no empty branch, and a join behind them that waits for known tasks; loops: not empty, none inside
+    ///   another; switches: at least one case;
+    /// - nesting that this client could not read back, which is 40 tasks inside each other or more;
     /// - what a kind needs: a sink, a well-formed duration, a status …;
     /// - tasks that can't be reached, behind one that terminates the workflow;
     /// - sub-workflows given along: the same checks, and inputs that they do not know.

@@ -2,19 +2,22 @@
 //! execution as a timeline for terminals. Pure functions of the wire types: nothing is fetched, and any definition gives a
 //! picture, however odd it is.
 //!
-//! One model (nodes, edges, groups) is built by `graph`, with what `run` knows of an execution, and written by `mermaid`
-//! and `dot`. The timeline stands for itself.
+//! One model (nodes, edges, groups) is built by `graph`, with what `run` knows of an execution; `pen` walks it and writes
+//! it in the languages of `mermaid` and `dot`. The timeline stands for itself.
 
 mod dot;
 mod graph;
 mod mermaid;
+mod pen;
 mod run;
 mod text;
 mod timeline;
 
 use crate::{metadata::WorkflowDef, workflow::Workflow};
 
+use dot::Dot;
 use graph::Graph;
+use mermaid::Mermaid;
 pub use timeline::Timeline;
 
 /// A picture of a workflow, from [`WorkflowDef::diagram`] or [`Workflow::diagram`].
@@ -48,7 +51,7 @@ impl Diagram {
     /// "#));
     /// ```
     pub fn mermaid(&self) -> String {
-        mermaid::write(&self.graph)
+        pen::draw(&self.graph, &Mermaid)
     }
 
     /// The picture in the language of [Graphviz](https://graphviz.org): `dot -Tsvg workflow.dot > workflow.svg`.
@@ -61,7 +64,7 @@ impl Diagram {
     /// assert!(dot.contains("    n0 -> n1;\n"));
     /// ```
     pub fn dot(&self) -> String {
-        dot::write(&self.graph, &self.name)
+        pen::draw(&self.graph, &Dot { name: &self.name })
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside #[test] functions")]
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fs, path::Path, process::Command};
 
 use conductor_sync::{RawJson, SubWorkflowParams, Workflow, WorkflowDef, WorkflowTask};
 use serde_json::json;
@@ -44,6 +44,25 @@ const HOSTILE: &[&str] = &[
     "x__1",
     "n0",
     "é",
+    "graph",
+    "flowchart TD",
+    "click n0 call alert()",
+    "class n0 done",
+    "classDef default fill:#000",
+    "linkStyle 0 stroke:#f00",
+    "direction LR",
+    "default",
+    "a|b",
+    "{a}|<b>",
+    "fa:fa-ban",
+    "www.example.com",
+    "\\l\\r\\G",
+    "strict digraph",
+    "a\"; b=\"c",
+    "@{ shape: cyl }",
+    "a & b",
+    "/* c */ // d",
+    "---\ntitle: x\n---",
 ];
 
 fn task(kind: &str, reference: &str) -> WorkflowTask {
@@ -299,6 +318,38 @@ fn any_definition_gives_a_valid_picture() {
         assert_eq!(timeline.lines().count(), workflow.tasks.len() + 2, "{timeline}");
         assert!(!timeline.contains('\u{1b}'), "{timeline}");
     }
+}
+
+/// Where the program is installed, as it is where all checks of this package run.
+#[test]
+fn graphviz_reads_every_picture() {
+    if Command::new("dot").arg("-V").output().is_err() {
+        return;
+    }
+    let mut text = String::new();
+    for seed in 0..200 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut definition = WorkflowDef::new(name(&mut rng));
+        definition.tasks = random(&mut rng, 0);
+        let mut workflow = execution();
+        workflow.tasks.iter_mut().for_each(|task| task.reference_task_name = name(&mut rng));
+        text.push_str(&workflow.diagram().dot());
+        workflow.workflow_definition = None;
+        text.push_str(&workflow.diagram().dot());
+        text.push_str(&definition.diagram().dot());
+    }
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures.dot");
+    fs::write(&file, &text).unwrap();
+    let drawn = Command::new("dot").arg("-Tplain").arg(&file).output().unwrap();
+    let said = String::from_utf8_lossy(&drawn.stderr);
+    assert!(drawn.status.success(), "{}: {said}", file.display());
+    let plain = String::from_utf8(drawn.stdout).unwrap();
+    let n_of = |what: &str| plain.lines().filter(|line| line.starts_with(what)).count();
+    assert_eq!(n_of("graph "), 600);
+    assert_eq!(n_of("node "), text.lines().filter(|line| line.contains(", shape=")).count());
+    let is_edge =
+        |line: &&str| line.trim_start().starts_with('n') && line.contains(" -> n") && !line.contains("shape=");
+    assert_eq!(n_of("edge "), text.lines().filter(is_edge).count());
 }
 
 /// What holds for every picture: each node is declared once, edges name declared nodes, groups are closed, and nothing in

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    builder::{Note, expression},
+    builder::{
+        Note, expression,
+        place::{self, At, Places, below, branches, kind},
+    },
     json::{JsonMap, RawJson},
     metadata::{TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask},
 };
@@ -53,6 +56,9 @@ const HIDDEN: &[&str] = &["names", "names-and-versions", "latest-versions"];
 
 /// What every JavaScript object has.
 const OF_OBJECT: &[&str] = &["hasOwnProperty", "toString", "valueOf"];
+
+/// How deep a definition may be in JSON: this client reads 127 levels, and an execution holds its definition.
+const MOST_JSON_LEVELS: usize = 120;
 
 /// How deep sub-workflows may hold each other.
 const MOST_LEVELS: usize = 20;
@@ -111,39 +117,15 @@ pub(super) fn name_problem(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Where a task is: the containers around it from the outside, each with the number of the branch.
-type Path = Vec<(String, usize)>;
-
 struct Checker<'a> {
     def: &'a WorkflowDef,
     level: usize,
-    tasks: BTreeMap<&'a str, (&'a WorkflowTask, Path)>,
+    places: Places<'a>,
     outputs: BTreeMap<&'a str, &'a [&'static str]>,
     inputs: BTreeMap<&'a str, &'a [&'static str]>,
     children: BTreeMap<(&'a str, Option<i32>), &'a WorkflowDef>,
     templates: BTreeMap<&'a str, &'a JsonMap>,
-    has_loop: bool,
     findings: Vec<String>,
-}
-
-/// Which tasks may be referred to at a place.
-#[derive(Clone, Default)]
-struct Scope {
-    earlier: BTreeSet<String>,
-    /// The tasks of the loops around, which may have run in the round before.
-    looped: BTreeSet<String>,
-}
-
-impl Scope {
-    fn sees(&self, reference: &str) -> bool {
-        self.earlier.contains(reference) || self.looped.contains(reference)
-    }
-
-    fn with(&self, reference: &str) -> Self {
-        let mut inner = self.clone();
-        inner.earlier.insert(reference.to_owned());
-        inner
-    }
 }
 
 impl<'a> Checker<'a> {
@@ -151,12 +133,11 @@ impl<'a> Checker<'a> {
         let mut this = Self {
             def,
             level,
-            tasks: BTreeMap::new(),
+            places: Places::default(),
             outputs: BTreeMap::new(),
             inputs: BTreeMap::new(),
             children: BTreeMap::new(),
             templates: BTreeMap::new(),
-            has_loop: false,
             findings: Vec::new(),
         };
         for note in notes {
@@ -194,81 +175,67 @@ impl<'a> Checker<'a> {
         if def.timeout_policy == Some(TimeoutPolicy::Retry) {
             self.found("workflow", "the timeout policy can't be RETRY, which is for tasks");
         }
-        self.collect(&def.tasks, &Path::new());
-        let mut scope = Scope::default();
-        self.list(&def.tasks, &mut scope, "workflow");
+        if let Some(depth) = nesting(def) {
+            let what = format_args!("it is nested {depth} levels deep in JSON, which this client could not read back");
+            return self.found("workflow", what);
+        }
+        self.places = Places::of(&def.tasks);
+        for reference in self.places.twice() {
+            self.found(reference, "the reference name is used more than once");
+        }
+        self.list(&def.tasks, &mut 0, "workflow");
         for (name, value) in &def.output_parameters {
-            self.value(value, &scope, &format!("workflow output `{name}`"), None);
+            self.value(value, At::End, &format!("workflow output `{name}`"));
         }
     }
 
-    /// Takes all tasks in, whatever they are inside of.
-    fn collect(&mut self, tasks: &'a [WorkflowTask], path: &Path) {
-        for task in tasks {
-            let reference = task.task_reference_name.as_str();
-            self.has_loop |= kind(task) == "DO_WHILE";
-            if self.tasks.insert(reference, (task, path.clone())).is_some() {
-                self.found(reference, "the reference name is used more than once");
-            }
-            for (at, (_, branch)) in branches(task).into_iter().enumerate() {
-                let mut inner = path.clone();
-                inner.push((reference.to_owned(), at));
-                self.collect(branch, &inner);
-            }
-        }
-    }
-
-    /// Checks tasks that follow each other; afterwards they are in the scope.
-    fn list(&mut self, tasks: &'a [WorkflowTask], scope: &mut Scope, place: &str) {
+    /// Checks tasks that follow each other; `n_seen` counts those of the whole workflow.
+    fn list(&mut self, tasks: &'a [WorkflowTask], n_seen: &mut usize, place: &str) {
         for (at, task) in tasks.iter().enumerate() {
             let next = tasks.get(at + 1);
-            self.task(task, next, scope);
+            self.task(task, next, *n_seen);
+            *n_seen += 1;
             if kind(task) == "TERMINATE" && next.is_some() {
                 self.found(place, format_args!("what follows `{}` can't be reached", task.task_reference_name));
             }
             for (name, branch) in branches(task) {
-                let mut inner = scope.with(&task.task_reference_name);
-                if kind(task) == "DO_WHILE" {
-                    inner.looped.extend(below(task));
-                }
                 let place = format!("{}, {name}", task.task_reference_name);
-                self.list(branch, &mut inner, &place);
+                self.list(branch, n_seen, &place);
             }
-            scope.earlier.extend(below(task));
-            scope.earlier.insert(task.task_reference_name.clone());
         }
     }
 
-    fn task(&mut self, task: &'a WorkflowTask, next: Option<&WorkflowTask>, scope: &Scope) {
+    fn task(&mut self, task: &'a WorkflowTask, next: Option<&WorkflowTask>, number: usize) {
         let place = task.task_reference_name.as_str();
         self.names(task);
-        let mut own = scope.clone();
-        if kind(task) == "DO_WHILE" {
+        let inside = match kind(task) {
             // They are looked up again after each round.
-            own.looped.extend(below(task));
-            own.earlier.insert(place.to_owned());
-        }
+            "DO_WHILE" => At::InLoop(number),
+            _ => At::Task(number),
+        };
         for (name, value) in &task.input_parameters {
-            self.value(value, &own, &format!("{place}, input `{name}`"), Some(task));
+            self.value(value, inside, &format!("{place}, input `{name}`"));
+        }
+        if kind(task) == "DO_WHILE" && self.places.is_in_loop(number) {
+            self.found(place, "a loop inside a loop does not work (3.32.1): put the inner one into a sub-workflow");
         }
         if let Some(fields) = self.inputs.get(place).copied() {
             for name in task.input_parameters.keys().filter(|name| !fields.contains(&name.as_str())) {
                 self.found(place, format_args!("the input `{name}` is not one of {}", list_of(fields)));
             }
         }
-        self.texts_beside_the_inputs(task, scope);
+        let at = At::Task(number);
+        self.texts_beside_the_inputs(task, at);
         for (name, branch) in branches(task) {
-            if branch.is_empty() {
+            // A case of a switch may be empty.
+            if branch.is_empty() && matches!(kind(task), "FORK_JOIN" | "DO_WHILE") {
                 self.found(place, format_args!("{name} is empty: a noop does nothing"));
             }
         }
         if task.start_delay.is_some_and(|delay| delay < 0) {
             self.found(place, "the start delay must not be negative");
         }
-        if task.retry_count.is_some_and(|count| count < 0) {
-            self.found(place, "the number of retries must not be negative");
-        }
-        self.kind(task, next, scope);
+        self.kind(task, next, at);
     }
 
     fn names(&mut self, task: &WorkflowTask) {
@@ -285,37 +252,37 @@ impl<'a> Checker<'a> {
             self.found(place, "as a reference name it means the workflow itself");
         } else if reference.contains(is_odd) {
             self.found(place, "the reference name has characters that can't be used in references");
-        } else if self.has_loop && reference.contains("__") {
+        } else if self.places.has_loop && reference.contains("__") {
             self.found(place, "a reference name with `__` is mistaken for the round of a loop");
         }
     }
 
-    fn texts_beside_the_inputs(&mut self, task: &'a WorkflowTask, scope: &Scope) {
+    fn texts_beside_the_inputs(&mut self, task: &'a WorkflowTask, at: At) {
         let place = task.task_reference_name.as_str();
         let texts = [("sink", &task.sink), ("items", &task.items)];
         for (what, text) in texts.into_iter().filter_map(|(what, text)| Some((what, text.as_deref()?))) {
-            self.text(text, scope, &format!("{place}, {what}"), Some(task));
+            self.text(text, at, &format!("{place}, {what}"));
         }
         if let Some(key) = task.cache_config.as_ref().and_then(|cache| cache.key.as_deref()) {
-            self.text(key, scope, &format!("{place}, cache key"), Some(task));
+            self.text(key, at, &format!("{place}, cache key"));
         }
         let Some(params) = &task.sub_workflow_param else { return };
         for (what, text) in [("name", &params.name), ("idempotency key", &params.idempotency_key)] {
-            self.text(text.as_deref().unwrap_or_default(), scope, &format!("{place}, sub-workflow {what}"), Some(task));
+            self.text(text.as_deref().unwrap_or_default(), at, &format!("{place}, sub-workflow {what}"));
         }
         for domain in params.task_to_domain.values() {
-            self.text(domain, scope, &format!("{place}, domain"), Some(task));
+            self.text(domain, at, &format!("{place}, domain"));
         }
         for value in [&params.priority, &params.workflow_definition].into_iter().flatten() {
             // A definition has references of its own.
             if !value.is_object() {
-                self.value(value, scope, &format!("{place}, sub-workflow"), Some(task));
+                self.value(value, at, &format!("{place}, sub-workflow"));
             }
         }
     }
 
     /// What the kind of task asks for.
-    fn kind(&mut self, task: &'a WorkflowTask, next: Option<&WorkflowTask>, scope: &Scope) {
+    fn kind(&mut self, task: &'a WorkflowTask, next: Option<&WorkflowTask>, at: At) {
         let place = task.task_reference_name.as_str();
         let has = |name: &str| task.input_parameters.contains_key(name) || self.has_default(task, name);
         match kind(task) {
@@ -332,7 +299,7 @@ impl<'a> Checker<'a> {
             "INLINE" => self.inline(task),
             "SWITCH" => self.switch(task),
             "FORK_JOIN" | "FORK_JOIN_DYNAMIC" => self.fork(task, next),
-            "JOIN" | "EXCLUSIVE_JOIN" => self.join(task, scope),
+            "JOIN" | "EXCLUSIVE_JOIN" => self.join(task, at),
             "DO_WHILE" => self.do_while(task),
             "SUB_WORKFLOW" => self.sub_workflow(task),
             "TERMINATE" => self.terminate(task),
@@ -423,14 +390,14 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn join(&mut self, task: &WorkflowTask, scope: &Scope) {
+    fn join(&mut self, task: &WorkflowTask, at: At) {
         let place = task.task_reference_name.as_str();
         if kind(task) == "EXCLUSIVE_JOIN" && task.join_on.is_empty() {
             self.found(place, "it waits for nothing");
         }
         for reference in task.join_on.iter().chain(&task.default_exclusive_join_task) {
-            self.known(reference, scope, place, Some(task), "waits for");
-            let is_switch = self.tasks.get(reference.as_str()).is_some_and(|(task, _)| kind(task) == "SWITCH");
+            self.known(reference, at, place, "waits for");
+            let is_switch = self.places.task(reference).is_some_and(|task| kind(task) == "SWITCH");
             if is_switch && kind(task) == "JOIN" {
                 let what = "not for what follows in its branches: put a noop behind it";
                 self.found(place, format_args!("it waits for the switch `{reference}`, {what}"));
@@ -536,24 +503,20 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn value(&mut self, value: &RawJson, scope: &Scope, place: &str, task: Option<&WorkflowTask>) {
+    fn value(&mut self, value: &RawJson, at: At, place: &str) {
         for (path, text) in expression::texts(value) {
-            self.text(
-                &text,
-                scope,
-                &format!("{place}{}", if path.is_empty() { String::new() } else { format!(" at `{path}`") }),
-                task,
-            );
+            let inside = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
+            self.text(&text, at, &format!("{place}{inside}"));
         }
     }
 
-    fn text(&mut self, text: &str, scope: &Scope, place: &str, task: Option<&WorkflowTask>) {
+    fn text(&mut self, text: &str, at: At, place: &str) {
         for reference in expression::references(text) {
-            self.reference(reference, scope, place, task);
+            self.reference(reference, at, place);
         }
     }
 
-    fn reference(&mut self, reference: &str, scope: &Scope, place: &str, task: Option<&WorkflowTask>) {
+    fn reference(&mut self, reference: &str, at: At, place: &str) {
         let parts = expression::parts(reference);
         let Some(root) = parts.first().filter(|_| !reference.trim().is_empty()) else {
             return self.found(place, "`${}` refers to nothing");
@@ -564,14 +527,14 @@ impl<'a> Checker<'a> {
         // What is made of another reference is known only when it runs.
         let field = parts.get(1).filter(|_| !reference.split('.').take(2).any(|part| part.contains("${")));
         let name = parts.get(2).filter(|part| !part.contains(['$', '*', '?', '@', '('])).copied();
-        let is_environment = parts.len() == 1 && !self.tasks.contains_key(root) && is_upper_case(root);
+        let is_environment = parts.len() == 1 && self.places.task(root).is_none() && is_upper_case(root);
         if root.contains("${") || is_environment {
             return;
         }
         if *root == "workflow" {
             return self.of_workflow(reference, field.copied(), name, place);
         }
-        if !self.known(root, scope, place, task, "refers to") {
+        if !self.known(root, at, place, "refers to") {
             return;
         }
         let Some(field) = field else { return };
@@ -602,22 +565,12 @@ impl<'a> Checker<'a> {
     }
 
     /// Whether a task may be referred to here; otherwise that is a finding.
-    fn known(&mut self, reference: &str, scope: &Scope, place: &str, task: Option<&WorkflowTask>, does: &str) -> bool {
-        if scope.sees(reference) {
-            return true;
+    fn known(&mut self, reference: &str, at: At, place: &str, does: &str) -> bool {
+        let problem = self.places.problem(reference, at);
+        if let Some(what) = problem {
+            self.found(place, format_args!("{does} `{reference}`, {what}"));
         }
-        let own = task.map_or("", |task| task.task_reference_name.as_str());
-        let what = match self.tasks.get(reference) {
-            None => "which does not exist",
-            Some(_) if reference == own => "the task itself",
-            Some((_, path)) => {
-                let own = self.tasks.get(own).map(|(_, path)| path.as_slice()).unwrap_or_default();
-                let parted = own.iter().zip(path).find(|(a, b)| a != b).is_some_and(|(a, b)| a.0 == b.0);
-                if parted { "which is in another branch" } else { "which comes later" }
-            }
-        };
-        self.found(place, format_args!("{does} `{reference}`, {what}"));
-        false
+        problem.is_none()
     }
 }
 
@@ -626,41 +579,15 @@ fn is_upper_case(root: &str) -> bool {
     root.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
-fn kind(task: &WorkflowTask) -> &str {
-    task.task_type.as_deref().unwrap_or("SIMPLE")
-}
-
-/// The lists of tasks inside a task, with what they are.
-fn branches(task: &WorkflowTask) -> Vec<(String, &[WorkflowTask])> {
-    let mut found: Vec<(String, &[WorkflowTask])> = Vec::new();
-    match kind(task) {
-        "SWITCH" | "DECISION" => {
-            found
-                .extend(task.decision_cases.iter().map(|(value, tasks)| (format!("case `{value}`"), tasks.as_slice())));
-            if !task.default_case.is_empty() {
-                found.push(("default case".to_owned(), &task.default_case));
-            }
-        }
-        "FORK_JOIN" => {
-            found
-                .extend(task.fork_tasks.iter().enumerate().map(|(at, b)| (format!("branch {}", at + 1), b.as_slice())));
-        }
-        "DO_WHILE" => found.push(("loop".to_owned(), &task.loop_over)),
-        _ => {}
+/// How deep the JSON of a definition is, where that is too deep.
+fn nesting(def: &WorkflowDef) -> Option<usize> {
+    // Each task inside another takes two levels or three.
+    let depth = place::depth(&def.tasks);
+    if depth > MOST_JSON_LEVELS / 2 {
+        return Some(2 * depth);
     }
-    found
-}
-
-/// The reference names of all tasks inside a task.
-fn below(task: &WorkflowTask) -> Vec<String> {
-    let mut found = Vec::new();
-    for (_, branch) in branches(task) {
-        for task in branch {
-            found.push(task.task_reference_name.clone());
-            found.extend(below(task));
-        }
-    }
-    found
+    let text = RawJson::new(def).ok()?;
+    Some(expression::depth(text.get())).filter(|depth| *depth > MOST_JSON_LEVELS)
 }
 
 /// The inputs that a workflow refers to; `None` when it takes its input as a whole.

@@ -7,32 +7,36 @@ use crate::json::RawJson;
 /// What stands between `${` and `}`, from the outermost to those inside. `$${` is an escape and no reference.
 pub(super) fn references(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
-    let mut from = 0;
-    while let Some(at) = text[from..].find("${").map(|at| from + at) {
-        let inside = at + 2;
-        from = inside;
-        if text[..at].ends_with('$') {
-            continue;
-        }
-        if let Some(len) = closing(&text[inside..]) {
-            found.push(&text[inside..inside + len]);
-        }
-    }
-    found
-}
-
-/// Where the brace that is open at the beginning closes.
-fn closing(text: &str) -> Option<usize> {
-    let mut depth = 0;
+    // The braces that are open, with where the reference begins if it is one.
+    let mut open = Vec::new();
     for (at, c) in text.char_indices() {
         match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => return Some(at),
-            '}' => depth -= 1,
+            '{' => open.push(Some(at + 1).filter(|_| text[..at].ends_with('$') && !text[..at].ends_with("$$"))),
+            '}' => found.extend(open.pop().flatten().map(|from| (from, at))),
             _ => {}
         }
     }
-    None
+    found.sort_unstable();
+    found.into_iter().map(|(from, to)| &text[from..to]).collect()
+}
+
+/// How deep a JSON text is.
+pub(super) fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// The texts of a value, each with its path inside.
@@ -78,42 +82,63 @@ pub(super) fn parts(path: &str) -> Vec<&str> {
 
 /// Whether the server can't read this as a path.
 pub(super) fn is_broken(path: &str) -> bool {
-    // What is inside quotes or made of another reference may look like anything.
-    if path.contains(['\'', '"']) || path.contains("${") {
+    // What is made of another reference may look like anything.
+    if path.contains("${") {
         return false;
     }
-    let n_of = |c| path.matches(c).count();
+    if path.contains('{') {
+        return true;
+    }
+    let below = &path[path.find(['.', '[']).unwrap_or(path.len())..];
+    // So may what is inside quotes, which must be closed.
+    if below.contains(['\'', '"']) {
+        return below.rfind("['").max(below.rfind("[\"")).is_some_and(|at| !below[at + 2..].contains(']'));
+    }
+    let n_of = |c| below.matches(c).count();
     path.ends_with('.') || n_of('[') != n_of(']') || path.contains(' ') && !path.contains('?')
 }
 
-/// The names that a script reads from `$`, as `$.name`, `$['name']` or `$["name"]`, outside of texts and comments.
+/// The names that a script reads from `$`, as `$.name`, `$['name']` or `$["name"]`, outside of texts and comments, without
+/// those it sets itself.
 pub(super) fn script_names(script: &str) -> Vec<String> {
     let code = without_comments(script);
-    let mut names = Vec::new();
+    let (mut names, mut set) = (Vec::new(), Vec::new());
     let mut quote = None;
-    let mut before = ' ';
+    let (mut before, mut sign) = (' ', '(');
     for (at, c) in code.char_indices() {
         match quote {
             Some(open) if c == open && before != '\\' => quote = None,
+            Some('/') if c == '\n' => quote = None,
             Some(_) => {}
             None if matches!(c, '\'' | '"' | '`') => quote = Some(c),
-            None if c == '$' && !is_of_a_name(before) => names.extend(name_after(&code[at + 1..])),
+            // Where a value is expected a slash begins a pattern.
+            None if c == '/' && "(,=:[!&|?{};+".contains(sign) => quote = Some(c),
+            None if c == '$' && !is_of_a_name(before) => {
+                if let Some((name, rest)) = name_after(&code[at + 1..]) {
+                    let is_set = rest.trim_start().strip_prefix('=').is_some_and(|rest| !rest.starts_with('='));
+                    if is_set { set.push(name) } else { names.push(name) }
+                }
+            }
             None => {}
         }
         before = if before == '\\' && c == '\\' { ' ' } else { c };
+        sign = if c.is_whitespace() { sign } else { c };
     }
+    names.retain(|name| !set.contains(name));
     names
 }
 
-fn name_after(rest: &str) -> Option<String> {
+/// The name behind a `$`, and what follows it.
+fn name_after(rest: &str) -> Option<(String, &str)> {
     if let Some(rest) = rest.strip_prefix('.') {
         let end = rest.find(|c| !is_of_a_name(c)).unwrap_or(rest.len());
-        return (end > 0).then(|| rest[..end].to_owned());
+        return (end > 0).then(|| (rest[..end].to_owned(), &rest[end..]));
     }
     let rest = rest.strip_prefix('[')?;
     let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     let end = rest[1..].find(quote)?;
-    rest[end + 2..].starts_with(']').then(|| rest[1..=end].to_owned())
+    let behind = rest[end + 2..].strip_prefix(']')?;
+    Some((rest[1..=end].to_owned(), behind))
 }
 
 fn is_of_a_name(c: char) -> bool {
@@ -147,6 +172,7 @@ mod tests {
             ("to ${a.output} and ${b.input}!", vec!["a.output", "b.input"]),
             ("${a.output.${workflow.input.k}}", vec!["a.output.${workflow.input.k}", "workflow.input.k"]),
             ("$${a.output} $x {y} ${open", vec![]),
+            ("{${a.output}} ${${ ${b.input}", vec!["a.output", "b.input"]),
         ] {
             assert_eq!(references(text), expected, "{text}");
         }
@@ -165,12 +191,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_path_is_told_from_odd_names() {
+        for path in ["a.output['x", "a.output.", "a.output[", "a.output.x y", "a.output.x{y}"] {
+            assert!(is_broken(path), "{path}");
+        }
+        for path in ["a.output['x y']", "a]b.output.x", "a.output[0].b", "a.output['it\\'s']", "a.output.${b.output}["]
+        {
+            assert!(!is_broken(path), "{path}");
+        }
+    }
+
+    #[test]
     fn a_script_tells_what_it_reads() {
         for (script, expected) in [
             ("$.a + $.b.c", vec!["a", "b"]),
             ("$['x y']['z'] < 3 && $[\"q\"]", vec!["x y", "q"]),
             ("'$.a' + \"$.b\" + a$.c // $.d\n/* $.e */ + $.f", vec!["f"]),
             ("$", vec![]),
+            ("$.t = $.a; $.t == $.b", vec!["a", "b"]),
+            ("$.a.replace(/'/g, '') + '$.b' + 6 / $.c", vec!["a", "c"]),
         ] {
             assert_eq!(script_names(script), expected, "{script}");
         }

@@ -19,7 +19,8 @@ impl Node {
         Self::new("HTTP", "http", reference).input("http_request", object(request.fields))
     }
 
-    /// INLINE: evaluates JavaScript on the server; `$` holds the inputs, the value is `result` of the output.
+    /// INLINE: evaluates JavaScript on the server; `$` holds the inputs, the value is `result` of the output. The script is
+    /// an input itself, in which the server looks up every `${…}`: in a template literal write `$${$.name}`.
     ///
     /// ```
     /// use conductor_sync::{Node, workflow_input};
@@ -56,7 +57,8 @@ impl Node {
     /// FORK_JOIN and the JOIN behind it: branches that run at the same time. The join is called `{reference}_join` and waits
     /// for the last task of each branch: see [`Node::join_on`]. [`Node::output`] is the output of the join, which holds the
     /// outputs of those tasks by their reference names. A branch must not end with a switch, which is over for the join before
-    /// its tasks are: put a [`Node::noop`] behind it.
+    /// its tasks are: put a [`Node::noop`] behind it. Nor is it good to end one with a task that is retried: on a busy server
+    /// (3.32.1) the join has been seen to look at the failed attempt before the next one was there, and to fail the workflow.
     ///
     /// ```
     /// use conductor_sync::Node;
@@ -142,6 +144,9 @@ impl Node {
     /// DO_WHILE: tasks that run once and again. Its output has `iteration`, the number of rounds, and under the number of
     /// each round the outputs of its tasks. Inside the loop and behind it, its tasks are referred to by their plain names:
     /// the last round counts.
+    ///
+    /// A loop inside a loop does not work (server 3.32.1: its condition does not find it, or it goes on for ever):
+    /// [`WorkflowBuilder::build`] refuses it. Put the inner one into a sub-workflow ([`SubWorkflow::inline`]).
     pub fn do_while(reference: impl Into<String>, body: DoWhile) -> Self {
         let mut node = Self::new("DO_WHILE", "do_while", reference);
         let own = node.task.task_reference_name.replace('\\', "\\\\").replace('\'', "\\'");
@@ -459,7 +464,7 @@ impl Switch {
         self
     }
 
-    /// Adds the branch for a value. Where nothing is to be done, use [`Node::noop`].
+    /// Adds the branch for a value; without nodes nothing is done for it.
     pub fn case(mut self, value: impl Into<String>, nodes: impl IntoIterator<Item: Into<Node>>) -> Self {
         self.cases.push((value.into(), Node::branch(nodes, &mut self.notes)));
         self
@@ -573,8 +578,17 @@ impl SubWorkflow {
 
     /// Takes over what is to be registered before the child and what is wrong in it.
     fn take_notes(&mut self, child: &WorkflowBuilder, findings: Vec<String>) {
-        let to_register = |note: &&Note| matches!(note, Note::Definition(_) | Note::SubWorkflow(_));
-        self.notes.extend(child.notes.iter().filter(to_register).cloned());
+        for note in &child.notes {
+            // Once each: a child of children has them again and again.
+            let is_new = match note {
+                Note::Definition(new) => !self.notes.iter().any(|n| matches!(n, Note::Definition(old) if old == new)),
+                Note::SubWorkflow(new) => !self.notes.iter().any(|n| matches!(n, Note::SubWorkflow(old) if old == new)),
+                _ => false,
+            };
+            if is_new {
+                self.notes.push(note.clone());
+            }
+        }
         let place = format!("sub-workflow {}", child.def.name);
         self.notes.extend(findings.into_iter().map(|finding| Note::Unusable(place.clone(), finding)));
     }

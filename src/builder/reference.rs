@@ -37,7 +37,8 @@ impl Reference {
     }
 
     /// A value inside this one: a name, or a path of names with dots (`address.city`). `[0]` and `[*]` may follow a name. A
-    /// text with characters other than letters, digits, `_`, `-` and these is one name, dots and all.
+    /// text with characters other than letters, digits, `_`, `-` and these is one name, dots and all. No name with a brace
+    /// can be referred to.
     #[must_use]
     pub fn field(mut self, name: &str) -> Self {
         let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']' | '*');

@@ -1,70 +1,62 @@
-//! The Mermaid writer. Labels are quoted, and every character that means something inside quotes, or would to the Markdown
+//! The pen for Mermaid. Labels are quoted, and every character that means something inside quotes, or would to the Markdown
 //! that viewers make of a label, is written as an entity.
 
-use std::fmt::Write as _;
+use super::{
+    graph::{Edge, Graph, Line, Node, Shape, Tone},
+    pen::{Page, Pen},
+};
 
-use super::graph::{Edge, Graph, Item, Line, Node, Shape, Tone};
+pub(super) struct Mermaid;
 
-pub(super) fn write(graph: &Graph) -> String {
-    let mut out = "flowchart TD\n".to_owned();
-    let mut n_groups = 0;
-    write_items(graph, &graph.items, 1, &mut n_groups, &mut out);
-    for edge in &graph.edges {
-        write_edge(edge, &mut out);
+impl Pen for Mermaid {
+    fn head(&self, page: &mut Page) {
+        page.open("flowchart TD");
     }
-    for tone in Tone::ALL.into_iter().filter(|tone| graph.nodes.iter().any(|node| node.tone == *tone)) {
-        let (fill, border) = tone.colours();
-        let dashes = if tone == Tone::Idle { ",stroke-dasharray:4 3" } else { "" };
-        push(&mut out, format_args!("    classDef {} fill:{fill},stroke:{border},color:#000{dashes}\n", tone.name()));
+
+    fn node(&self, id: usize, node: &Node, page: &mut Page) {
+        let label = node.lines.iter().map(|line| escape(line)).collect::<Vec<_>>().join("<br/>");
+        let (open, close) = match node.shape {
+            Shape::Step => ("[", "]"),
+            Shape::Terminal => ("([", "])"),
+            Shape::Choice => ("{", "}"),
+            Shape::Fork => ("{{", "}}"),
+            Shape::Sub => ("[[", "]]"),
+            Shape::Various => ("[/", "/]"),
+        };
+        let class = match node.tone {
+            Tone::Plain => String::new(),
+            tone => format!(":::{}", tone.name()),
+        };
+        page.line(format_args!("n{id}{open}\"{label}\"{close}{class}"));
     }
-    out
-}
 
-/// Writing into a `String` never fails.
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).unwrap_or_default();
-}
+    fn open_group(&self, number: usize, title: &str, page: &mut Page) {
+        page.open(format_args!("subgraph g{number}[\"{}\"]", escape(title)));
+    }
 
-fn write_items(graph: &Graph, items: &[Item], depth: usize, n_groups: &mut usize, out: &mut String) {
-    let indent = "    ".repeat(depth);
-    for item in items {
-        match item {
-            Item::Node(id) => write_node(*id, &graph.nodes[*id], &indent, out),
-            Item::Group { title, items } => {
-                push(out, format_args!("{indent}subgraph g{n_groups}[\"{}\"]\n", escape(title)));
-                *n_groups += 1;
-                write_items(graph, items, depth + 1, n_groups, out);
-                push(out, format_args!("{indent}end\n"));
-            }
+    fn close_group(&self, page: &mut Page) {
+        page.close("end");
+    }
+
+    fn edge(&self, edge: &Edge, page: &mut Page) {
+        let arrow = if edge.line == Line::Solid { "-->" } else { "-.->" };
+        let label = edge.label.as_ref().map(|label| format!("|\"{}\"|", escape(label))).unwrap_or_default();
+        page.line(format_args!("n{} {arrow}{label} n{}", edge.from, edge.to));
+    }
+
+    /// The colours.
+    fn foot(&self, graph: &Graph, page: &mut Page) {
+        for tone in Tone::ALL.into_iter().filter(|tone| graph.nodes.iter().any(|node| node.tone == *tone)) {
+            let (fill, border) = tone.colours();
+            let dashes = if tone == Tone::Idle { ",stroke-dasharray:4 3" } else { "" };
+            page.line(format_args!("classDef {} fill:{fill},stroke:{border},color:#000{dashes}", tone.name()));
         }
     }
 }
 
-fn write_node(id: usize, node: &Node, indent: &str, out: &mut String) {
-    let label = node.lines.iter().map(|line| escape(line)).collect::<Vec<_>>().join("<br/>");
-    let (open, close) = match node.shape {
-        Shape::Step => ("[", "]"),
-        Shape::Terminal => ("([", "])"),
-        Shape::Choice => ("{", "}"),
-        Shape::Fork => ("{{", "}}"),
-        Shape::Sub => ("[[", "]]"),
-        Shape::Various => ("[/", "/]"),
-    };
-    let class = match node.tone {
-        Tone::Plain => String::new(),
-        tone => format!(":::{}", tone.name()),
-    };
-    push(out, format_args!("{indent}n{id}{open}\"{label}\"{close}{class}\n"));
-}
-
-fn write_edge(edge: &Edge, out: &mut String) {
-    let arrow = if edge.line == Line::Solid { "-->" } else { "-.->" };
-    let label = edge.label.as_ref().map(|label| format!("|\"{}\"|", escape(label))).unwrap_or_default();
-    push(out, format_args!("    n{} {arrow}{label} n{}\n", edge.from, edge.to));
-}
-
 /// A line of a label. Colons are escaped since Mermaid looks for `style …:` in the whole text, percent signs since it
-/// looks for `%%{…}%%` there.
+/// looks for `%%{…}%%` there, the space behind `direction` since it takes any line with `direction LR` for that setting
+/// (11.17.2).
 fn escape(line: &str) -> String {
     let chars: Vec<char> = line.chars().collect();
     let n_digits = chars.iter().take_while(|c| c.is_ascii_digit()).count();
@@ -79,13 +71,14 @@ fn escape(line: &str) -> String {
                 !is_word(before.as_ref()) || !is_word(chars.get(at + 1))
             }
             '$' => before == Some('$'),
+            ' ' => "direction".chars().rev().eq(chars[..at].iter().rev().take(9).copied()),
             // A list, a line or a heading in Markdown.
             '-' | '+' | '=' => at == 0,
             '.' | ')' => at == n_digits && n_digits > 0 || chars[..at].ends_with(&['w', 'w', 'w']),
             _ => false,
         };
         match is_special {
-            true => push(&mut out, format_args!("#{};", u32::from(*c))),
+            true => out.push_str(&format!("#{};", u32::from(*c))),
             false => out.push(*c),
         }
     }
@@ -107,6 +100,7 @@ mod tests {
             ("1. first", "1#46; first"),
             ("$$x$$ $.a", "$#36;x$#36; $.a"),
             ("- a", "#45; a"),
+            ("the direction LR", "the direction#32;LR"),
             ("<b>&amp;", "#60;b#62;#38;amp#59;"),
         ] {
             assert_eq!(escape(text), expected, "{text}");

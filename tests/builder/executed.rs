@@ -4,8 +4,8 @@
 use std::{thread, time::Duration};
 
 use conductor_sync::{
-    Client, DoWhile, HttpRequest, Node, ReferenceUpdate, StartWorkflowRequest, SubWorkflow, Switch, TaskDef,
-    TaskResultStatus, TaskRunner, TimeoutPolicy, Worker, WorkflowBuilder, WorkflowStatus, task_reference,
+    Client, DoWhile, HttpRequest, KafkaMessage, Node, ReferenceUpdate, StartWorkflowRequest, SubWorkflow, Switch,
+    TaskDef, TaskResultStatus, TaskRunner, TimeoutPolicy, Worker, WorkflowBuilder, WorkflowStatus, task_reference,
     workflow_field, workflow_input, workflow_variable,
 };
 use serde_json::{Value, json};
@@ -45,11 +45,12 @@ fn constant(reference: &str, javascript: &str) -> Node {
     Node::inline(reference, javascript)
 }
 
-fn simple_kinds(http: &str) -> Vec<Case> {
+fn simple_kinds() -> Vec<Case> {
     let sum = Node::inline("sum", "$.a + $.b").input("a", workflow_input("a")).input("b", 2);
     let jq = Node::json_jq("jq", "[.list[] | . * 2]").input("list", workflow_input("list"));
-    let http =
-        Node::http("http", HttpRequest::get(format!("{http}/{}", workflow_input("n"))).header("X-A", "b")).retries(0);
+    let odd = Node::inline("名前-é🙂", "({'Größe 1': $.n})").input("n", workflow_input("ä.ö"));
+    let text = Node::wait_for("text", "1 seconds");
+    let day = Node::wait_until_text("day", "2020-02-29");
     let set = Node::set_variable("set", "colour", workflow_input("c"));
     let shown = Node::noop("noop");
     let wait = Node::wait("wait", Duration::from_millis(900));
@@ -69,13 +70,16 @@ fn simple_kinds(http: &str) -> Vec<Case> {
             json!({"all": [2, 4]}),
         ),
         case(
-            "HTTP",
-            flow("http")
-                .task(&http)
-                .output("status", http.output("response.statusCode"))
-                .output("echo", http.output("response.body.echo")),
-            json!({"n": 7}),
-            json!({"status": 200, "echo": "/api/7"}),
+            "INLINE",
+            flow("odd").task(&odd).output("n", odd.output("result").field("Größe 1")),
+            json!({"ä": {"ö": 3}}),
+            json!({"n": 3}),
+        ),
+        case(
+            "WAIT",
+            flow("wait_text").task(&text).task(&day).output("status", day.reference().field("status")),
+            json!({}),
+            json!({"status": "COMPLETED"}),
         ),
         case(
             "SET_VARIABLE",
@@ -107,11 +111,44 @@ fn simple_kinds(http: &str) -> Vec<Case> {
     ]
 }
 
+fn kinds_with_a_network(server: &str) -> Vec<Case> {
+    let http =
+        Node::http("http", HttpRequest::get(format!("{server}/{}", workflow_input("n"))).header("X-A", "b")).retries(0);
+    let post = HttpRequest::post(format!("{server}/in"), json!({"n": workflow_input("n"), "deep": [{"ä": "ö"}]}));
+    let post = Node::http("post", post).retries(0);
+    let kafka = KafkaMessage::new("127.0.0.1:1", "topic", "value");
+    let kafka = Node::kafka_publish("kafka", kafka.timeouts(Duration::from_secs(1), Duration::from_secs(1)));
+    vec![
+        case(
+            "HTTP",
+            flow("http")
+                .task(&http)
+                .output("status", http.output("response.statusCode"))
+                .output("echo", http.output("response.body.echo")),
+            json!({"n": 7}),
+            json!({"status": 200, "echo": "/api/7"}),
+        ),
+        case(
+            "HTTP",
+            flow("http_post").task(&post).output("body", post.output("response.body.body")),
+            json!({"n": 7}),
+            json!({"body": {"n": 7, "deep": [{"ä": "ö"}]}}),
+        ),
+        Case {
+            status: WorkflowStatus::Failed,
+            ..case("KAFKA_PUBLISH", flow("kafka").task(kafka.retries(0)).output("x", 1), json!({}), json!({"x": 1}))
+        },
+    ]
+}
+
 fn branching_kinds() -> Vec<Case> {
     let (big, small) = (constant("big", "'B'"), constant("small", "'s'"));
     let by_value = Switch::on(workflow_input("size")).case("big", [&big]).otherwise([&small]);
     let by_script = Switch::javascript("$.n > 3 ? 'big' : 'small'").input("n", workflow_input("n"));
     let taken = Node::exclusive_join("taken", ["big", "small"]);
+    let only_one = Switch::on(workflow_input("n")).case("7", [&big]).case("8", [] as [Node; 0]);
+    let neither = Node::switch("neither", only_one);
+    let default = Node::exclusive_join("default", ["big"]).default_join(["before"]);
     let value = Node::switch("value", by_value);
     let script = Node::switch("script", by_script.case("big", [&big]).case("small", [&small]));
     let (left, right) = (constant("left", "1"), constant("right", "$.l + 1").input("l", 5));
@@ -141,6 +178,16 @@ fn branching_kinds() -> Vec<Case> {
             flow("xjoin").task(script).task(&taken).output("x", taken.output("result")),
             json!({"n": 4}),
             json!({"x": "B"}),
+        ),
+        case(
+            "EXCLUSIVE_JOIN",
+            flow("xdefault")
+                .task(constant("before", "'d'"))
+                .task(&neither)
+                .task(&default)
+                .output("x", default.output("result")),
+            json!({"n": 1}),
+            json!({"x": "d"}),
         ),
         case(
             "FORK_JOIN",
@@ -288,6 +335,17 @@ fn kinds_with_workers(name: &str) -> Vec<Case> {
     ]
 }
 
+/// The way to have a loop inside a loop.
+fn loop_in_a_sub_workflow_in_a_loop() -> Case {
+    let inner = Node::do_while("inner", DoWhile::times(3, [Node::noop("n")]));
+    let child = flow("rounds").task(&inner).output("n", inner.output("iteration"));
+    let sub = Node::sub_workflow("sub", SubWorkflow::inline(&child));
+    let sum = constant("sum", "$.n * $.round").input("n", sub.output("n"));
+    let sum = sum.input("round", task_reference("outer").output("iteration"));
+    let outer = Node::do_while("outer", DoWhile::times(2, [&sub, &sum]));
+    case("DO_WHILE", flow("nested").task(&outer).output("n", sum.output("result")), json!({}), json!({"n": 6}))
+}
+
 fn fork_and_switch_in_a_loop() -> Case {
     let round = task_reference("loop").output("iteration");
     let inner = Node::fork("inner", [[Node::noop("i1")], [Node::noop("i2").input("x", &round)]]);
@@ -305,12 +363,20 @@ struct Number {
 
 #[test]
 fn every_kind_runs_to_its_output() {
-    let http = Server::start(|request| Some(Answer::json(200, &json!({"echo": request.target}))));
-    let mut cases = simple_kinds(&http.url());
+    let http = Server::start(|request| {
+        // The server sends a small body as one chunk.
+        let body = String::from_utf8_lossy(&request.body);
+        let object = body.find('{').zip(body.rfind('}')).map_or("null", |(from, to)| &body[from..=to]);
+        let body: Value = serde_json::from_str(object).unwrap();
+        Some(Answer::json(200, &json!({"echo": request.target, "body": body})))
+    });
+    let mut cases = simple_kinds();
+    cases.extend(kinds_with_a_network(&http.url()));
     cases.extend(branching_kinds());
     cases.extend(looping_kinds());
     cases.extend(kinds_with_others());
     cases.push(fork_and_switch_in_a_loop());
+    cases.push(loop_in_a_sub_workflow_in_a_loop());
     let name = unique("builder_adds");
     cases.extend(kinds_with_workers(&name));
     for case in &cases {

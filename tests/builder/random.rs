@@ -12,13 +12,20 @@ use std::time::{Duration, SystemTime};
 pub(crate) struct Maker {
     pub(crate) rng: Rng,
     n_tasks: usize,
+    /// A loop inside a loop is refused.
+    in_loop: bool,
     /// Task definitions are known to the server by these names.
     pub(crate) names: Vec<String>,
 }
 
 impl Maker {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: Rng::with_seed(seed), n_tasks: 0, names: vec!["rt_a".into(), "rt_b".into(), "rt_c".into()] }
+        Self {
+            rng: Rng::with_seed(seed),
+            n_tasks: 0,
+            in_loop: false,
+            names: vec!["rt_a".into(), "rt_b".into(), "rt_c".into()],
+        }
     }
 
     pub(crate) fn workflow(&mut self, name: &str, linear: bool) -> WorkflowBuilder {
@@ -49,6 +56,13 @@ impl Maker {
     fn branch(&mut self, depth: usize, scope: &[TaskReference]) -> Vec<Node> {
         let n_tasks = self.rng.usize(1..4);
         self.list(n_tasks, depth + 1, &mut scope.to_vec())
+    }
+
+    fn loop_body(&mut self, depth: usize, scope: &[TaskReference]) -> Vec<Node> {
+        self.in_loop = true;
+        let body = self.branch(depth, scope);
+        self.in_loop = false;
+        body
     }
 
     fn reference(&mut self) -> String {
@@ -169,9 +183,13 @@ impl Maker {
                 }
                 Node::switch(&name, switch)
             }
-            22 => Node::do_while(&name, DoWhile::times(self.rng.u32(1..9), self.branch(depth, scope)).keep_last(3)),
+            22 | 23 if self.in_loop => Node::noop(&name),
+            22 => {
+                let body = DoWhile::times(self.rng.u32(1..9), self.loop_body(depth, scope));
+                Node::do_while(&name, body.keep_last(3))
+            }
             23 => {
-                let body = DoWhile::each(workflow_input("list"), self.branch(depth, scope));
+                let body = DoWhile::each(workflow_input("list"), self.loop_body(depth, scope));
                 Node::do_while(&name, body.as_long_as("$.loopIndex < 5"))
             }
             24 => {

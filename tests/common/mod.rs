@@ -481,10 +481,14 @@ fn read_request(connection: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     }
 }
 
-/// The length of a request with its body, where the whole head is there.
+/// The length of a request with its body, where the whole head is there, and for a body in chunks all of that.
 fn request_len(bytes: &[u8]) -> Option<usize> {
     let head = bytes.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
+    if text.contains("transfer-encoding: chunked") {
+        const LAST: &[u8] = b"\r\n0\r\n\r\n";
+        return bytes.windows(LAST.len()).position(|w| w == LAST).map(|at| at + LAST.len());
+    }
     let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
     Some(head + length.unwrap_or(0))
 }

@@ -1,0 +1,142 @@
+//! Where tasks are in a workflow, and which of them may be referred to from where.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::metadata::WorkflowTask;
+
+/// From where is referred.
+#[derive(Clone, Copy)]
+pub(super) enum At {
+    /// A task, by its number.
+    Task(usize),
+    /// The loop with this number, as seen after each round.
+    InLoop(usize),
+    /// Behind all tasks.
+    End,
+}
+
+/// All tasks of a workflow, numbered as they stand in the definition: a task comes before those inside it.
+#[derive(Default)]
+pub(super) struct Places<'a> {
+    tasks: Vec<(&'a WorkflowTask, Path)>,
+    by_reference: BTreeMap<&'a str, usize>,
+    twice: BTreeSet<&'a str>,
+    pub(super) has_loop: bool,
+}
+
+/// The tasks around a task from the outside, each with the number of the branch.
+type Path = Vec<(usize, usize)>;
+
+impl<'a> Places<'a> {
+    pub(super) fn of(tasks: &'a [WorkflowTask]) -> Self {
+        let mut this = Self::default();
+        this.collect(tasks, &Path::new());
+        this
+    }
+
+    fn collect(&mut self, tasks: &'a [WorkflowTask], path: &Path) {
+        for task in tasks {
+            let (reference, number) = (task.task_reference_name.as_str(), self.tasks.len());
+            self.has_loop |= kind(task) == "DO_WHILE";
+            self.tasks.push((task, path.clone()));
+            if self.by_reference.insert(reference, number).is_some() {
+                self.twice.insert(reference);
+            }
+            for (at, (_, branch)) in branches(task).into_iter().enumerate() {
+                let mut inner = path.clone();
+                inner.push((number, at));
+                self.collect(branch, &inner);
+            }
+        }
+    }
+
+    /// The reference names that more than one task has.
+    pub(super) fn twice(&self) -> Vec<&'a str> {
+        self.twice.iter().copied().collect()
+    }
+
+    pub(super) fn task(&self, reference: &str) -> Option<&'a WorkflowTask> {
+        self.by_reference.get(reference).map(|number| self.tasks[*number].0)
+    }
+
+    pub(super) fn is_in_loop(&self, number: usize) -> bool {
+        self.tasks[number].1.iter().any(|(around, _)| self.is_loop(*around))
+    }
+
+    fn is_loop(&self, number: usize) -> bool {
+        kind(self.tasks[number].0) == "DO_WHILE"
+    }
+
+    /// Why a task can't be referred to from a place, if so. It must come earlier and be in no other branch; inside a loop it
+    /// may also be the one of the round before.
+    pub(super) fn problem(&self, reference: &str, from: At) -> Option<&'static str> {
+        let Some(target) = self.by_reference.get(reference).copied() else { return Some("which does not exist") };
+        let their = &self.tasks[target].1;
+        let own = match from {
+            At::End => return None,
+            At::InLoop(own) if own == target || their.iter().any(|(around, _)| *around == own) => return None,
+            At::Task(own) | At::InLoop(own) => own,
+        };
+        let mut both = self.tasks[own].1.iter().zip(their).take_while(|(a, b)| a.0 == b.0);
+        let mut is_parted = false;
+        let in_one_loop = both.any(|(a, b)| {
+            is_parted |= a.1 != b.1;
+            self.is_loop(a.0)
+        });
+        match target {
+            _ if own == target => Some("the task itself").filter(|_| !in_one_loop),
+            _ if in_one_loop => None,
+            _ if is_parted => Some("which is in another branch"),
+            _ if target > own => Some("which comes later"),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn kind(task: &WorkflowTask) -> &str {
+    task.task_type.as_deref().unwrap_or("SIMPLE")
+}
+
+/// The lists of tasks inside a task, with what they are.
+pub(super) fn branches(task: &WorkflowTask) -> Vec<(String, &[WorkflowTask])> {
+    let mut found: Vec<(String, &[WorkflowTask])> = Vec::new();
+    match kind(task) {
+        "SWITCH" | "DECISION" => {
+            found
+                .extend(task.decision_cases.iter().map(|(value, tasks)| (format!("case `{value}`"), tasks.as_slice())));
+            if !task.default_case.is_empty() {
+                found.push(("default case".to_owned(), &task.default_case));
+            }
+        }
+        "FORK_JOIN" => {
+            found
+                .extend(task.fork_tasks.iter().enumerate().map(|(at, b)| (format!("branch {}", at + 1), b.as_slice())));
+        }
+        "DO_WHILE" => found.push(("loop".to_owned(), &task.loop_over)),
+        _ => {}
+    }
+    found
+}
+
+/// The reference names of all tasks inside a task.
+pub(super) fn below(task: &WorkflowTask) -> Vec<String> {
+    let mut found = Vec::new();
+    for (_, branch) in branches(task) {
+        for task in branch {
+            found.push(task.task_reference_name.clone());
+            found.extend(below(task));
+        }
+    }
+    found
+}
+
+/// How many tasks are inside each other.
+pub(super) fn depth(tasks: &[WorkflowTask]) -> usize {
+    let mut depth = 0;
+    let mut lists = vec![(1, tasks)];
+    while let Some((level, tasks)) = lists.pop() {
+        depth = depth.max(level);
+        lists.extend(tasks.iter().flat_map(branches).map(|(_, inner)| (level + 1, inner)));
+    }
+    depth
+}
