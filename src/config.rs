@@ -322,4 +322,13 @@ mod tests {
             assert_eq!(Config::new(url).unwrap().is_loopback(), loopback, "{url}");
         }
     }
+
+    #[test]
+    fn an_address_that_nobody_named_is_told_as_the_default() {
+        let read =
+            |url: Option<&str>| Config::from_lookup(|name| url.filter(|_| name == SERVER_URL).map(str::to_owned));
+        assert!(read(None).unwrap().origin().contains("CONDUCTOR_SERVER_URL is not set"));
+        assert!(read(Some("  ")).unwrap().origin().contains("CONDUCTOR_SERVER_URL is not set"));
+        assert_eq!(read(Some("http://localhost:8080")).unwrap().origin(), "");
+    }
 }

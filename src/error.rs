@@ -287,4 +287,22 @@ mod tests {
         assert_eq!(excerpt("a\r\nb"), "a  b");
         assert_eq!(excerpt(&"x".repeat(500)).chars().count(), 201);
     }
+
+    #[derive(Debug, serde::Deserialize)]
+    enum Colour {
+        Red,
+        Green,
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_without_its_value() {
+        fn told<T: serde::de::DeserializeOwned + std::fmt::Debug>(text: &str) -> String {
+            without_value(&serde_json::from_str::<T>(text).unwrap_err())
+        }
+        assert_eq!(told::<u32>(r#""se, expected cret""#), "invalid type: string, expected u32 at line 1 column 19");
+        assert_eq!(told::<u32>("-41"), "invalid value: integer, expected u32 at line 1 column 3");
+        assert_eq!(told::<bool>("4111.5"), "invalid type: floating point, expected a boolean at line 1 column 6");
+        assert_eq!(told::<Vec<u8>>("{}"), "invalid type: map, expected a sequence at line 1 column 0");
+        assert_eq!(told::<Colour>(r#""secret""#), "unknown variant, expected `Red` or `Green` at line 1 column 8");
+    }
 }

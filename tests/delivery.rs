@@ -160,6 +160,23 @@ fn a_result_that_the_server_refuses_is_replaced_by_one_small_failure() {
 }
 
 #[test]
+fn a_result_that_no_server_would_take_is_handed_to_the_callback_as_well() {
+    let server = Server::well_behaved();
+    server.add([task("t0")]);
+    let (told_in, told) = bounded(2);
+    let large = Worker::new("job", |_, _: Value| Ok("x".repeat(11 << 20))).poll_timeout(Duration::from_millis(200));
+    let runner = TaskRunner::new(&server.client()).worker(large).threads(1);
+    let handle = runner.on_undeliverable(move |lost| told_in.send(lost.clone()).unwrap()).start().unwrap();
+    let updates = server.wait_for_updates("t0", 1);
+    assert_eq!(stop_clean(handle).completed, 1);
+    let lost = told.try_iter().collect::<Vec<_>>();
+    assert_eq!(lost.len(), 1);
+    assert!(lost[0].result.get().len() > 11 << 20 && lost[0].task_id == "t0");
+    assert!(lost[0].reason.contains("the server takes at most"), "{}", lost[0].reason);
+    assert_eq!(updates[0].status(), "FAILED_WITH_TERMINAL_ERROR");
+}
+
+#[test]
 fn a_result_is_set_aside_when_its_replacement_is_refused_too() {
     let server = Server::start(|r| r.is_update().then(Answer::invalid));
     server.add([task("t0")]);
