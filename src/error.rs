@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_told_without_its_value() {
-        fn told<T: serde::de::DeserializeOwned + std::fmt::Debug>(text: &str) -> String {
+        fn told<T: serde::de::DeserializeOwned + fmt::Debug>(text: &str) -> String {
             without_value(&serde_json::from_str::<T>(text).unwrap_err())
         }
         assert_eq!(told::<u32>(r#""se, expected cret""#), "invalid type: string, expected u32 at line 1 column 19");
