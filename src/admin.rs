@@ -87,7 +87,8 @@ impl AdminClient {
     }
 
     /// Lets the server compare the queues with a workflow and repair them, and says whether it did:
-    /// `POST /admin/consistency/verifyAndRepair/{workflowId}`.
+    /// `POST /admin/consistency/verifyAndRepair/{workflowId}`. What it says is about the last task alone (3.32.1): it may have
+    /// put the workflow or another task into a queue although this is false.
     ///
     /// # Errors
     /// When the server has `conductor.workflow-repair-service.enabled` off, which is its default (it answers 500), the workflow
