@@ -1,9 +1,9 @@
 //! The operations under `/admin`, `/queue`, `/environment`, `/secrets`, `/version` and `/health`.
 
-use conductor_sync::{ErrorKind, QueueUpdate, TaskResultStatus, WorkflowDef, WorkflowTask};
+use conductor_sync::{ErrorKind, QueueUpdate, TaskResultStatus, WorkflowDef, WorkflowStatus, WorkflowTask};
 use serde_json::json;
 
-use super::{Api, eventually, fails};
+use super::{Api, LONG, eventually, fails};
 
 /// Starts a workflow that waits for a human, which the server keeps in no queue.
 fn start_human(api: &Api) -> String {
@@ -53,11 +53,30 @@ pub(crate) fn queues(api: &Api) {
     assert!(sizes.values().all(|queues| queues.is_object()), "{sizes:?}");
 }
 
-/// The reference server has no default event queue, and so no such queues.
+/// The default event queue has one for each status that it can set. It is off unless the server has a message broker.
 pub(crate) fn status_queues(api: &Api) {
     let queues = api.client.admin().status_queues().unwrap();
     let sizes = api.client.admin().status_queue_sizes().unwrap();
-    assert_eq!(queues.len(), sizes.len(), "{queues:?} {sizes:?}");
+    assert_eq!(queues.keys().collect::<Vec<_>>(), ["COMPLETED", "FAILED"], "start it with .ci/server and python3");
+    assert!(sizes.len() == 2 && sizes.values().all(|size| *size >= 0), "{sizes:?}");
+}
+
+/// A message ends the task, and what it holds becomes the output.
+pub(crate) fn update_through_queue(api: &Api) {
+    let workflows = api.client.workflows();
+    api.register_wait();
+    let (first, second) = (api.start(), api.start());
+    let task = workflows.get(&second).unwrap().tasks.pop().expect("it waits").task_id;
+    let completed = QueueUpdate::by_reference(&first, "w1", TaskResultStatus::Completed).output(json!({"n": 1}));
+    let failed = QueueUpdate::by_id(&second, task, TaskResultStatus::Failed).output(json!({"n": 2}));
+    for (id, update, status, n) in
+        [(&first, completed, WorkflowStatus::Completed, 1), (&second, failed, WorkflowStatus::Failed, 2)]
+    {
+        api.client.admin().update_through_queue(&update).unwrap();
+        let done = workflows.wait(id, LONG).unwrap();
+        assert_eq!(done.status, status);
+        assert_eq!(done.tasks[0].output_data.to_value().unwrap()["n"], n);
+    }
 }
 
 pub(crate) fn environment(api: &Api) {

@@ -40,7 +40,6 @@ macro_rules! row {
 }
 
 const NO_PARTS: &str = "the server's own store refuses uploads in parts; other stores are outside the server";
-const NO_QUEUE: &str = "the server has such queues only with a message broker";
 
 /// What the embedded server serves too.
 #[rustfmt::skip]
@@ -149,8 +148,8 @@ pub(crate) const REAL_ONLY: &[Row] = &[
     row!("GET /admin/queues", ["AdminClient::queues", "AdminClient::queues_verbose"], admin::queues),
     row!("GET /queue/", ["AdminClient::status_queues"], admin::status_queues),
     row!("GET /queue/size", ["AdminClient::status_queue_sizes"], admin::status_queues),
-    row!("POST /queue/update/{wf}/{ref}/{status}", ["AdminClient::update_through_queue"], not NO_QUEUE, admin::update_through_queue),
-    row!("POST /queue/update/{wf}/task/{taskId}/{status}", ["AdminClient::update_through_queue"], not NO_QUEUE, admin::update_through_queue),
+    row!("POST /queue/update/{wf}/{ref}/{status}", ["AdminClient::update_through_queue"], admin::update_through_queue),
+    row!("POST /queue/update/{wf}/task/{taskId}/{status}", ["AdminClient::update_through_queue"], admin::update_through_queue),
     row!("GET /environment", ["AdminClient::environment"], admin::environment),
     row!("GET /environment/{key}", ["AdminClient::environment_value"], admin::environment),
     row!("GET /secrets", ["AdminClient::secret_names"], admin::secret_names),
