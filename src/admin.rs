@@ -87,7 +87,8 @@ impl AdminClient {
     }
 
     /// Lets the server compare the queues with a workflow and repair them, and says whether it did:
-    /// `POST /admin/consistency/verifyAndRepair/{workflowId}`.
+    /// `POST /admin/consistency/verifyAndRepair/{workflowId}`. What it says is about the last task alone (3.32.1): it may have
+    /// put the workflow or another task into a queue although this is false.
     ///
     /// # Errors
     /// When the server has `conductor.workflow-repair-service.enabled` off, which is its default (it answers 500), the workflow
@@ -141,7 +142,9 @@ impl AdminClient {
         self.read("/queue/size", "get sizes of status queues")
     }
 
-    /// An update of a task by reference name through a queue: `POST /queue/update/{workflowId}/{reference}/{status}`.
+    /// An update of a task through a queue: `POST /queue/update/{workflowId}/{reference}/{status}` or
+    /// `POST /queue/update/{workflowId}/task/{taskId}/{status}`. The output holds the message, the output of the update
+    /// among it. The server does not tell when there is no such task: what nobody waits for is dropped.
     ///
     /// # Errors
     /// [`ErrorKind::Rejected`] when the server has no queue for the status, which is its default; otherwise when the server

@@ -200,6 +200,10 @@ impl EventAction {
 wire! {
     /// What the server does when an event comes.
     ///
+    /// The server looks for new handlers once a minute; what was sent to its own queues before is not lost. Each event of
+    /// these that is listened to takes one of its `conductor.app.eventQueueSchedulerPollThreadCount` threads, by default as
+    /// many as cores, and what is one too many is not heard (3.32.1).
+    ///
     /// ```
     /// use conductor_sync::{EventAction, EventHandler, StartWorkflowAction};
     /// let ship = StartWorkflowAction::new("ship").input("order", "${order}");

@@ -1,6 +1,8 @@
 //! Files of workflows, and the calls under `/files`, which a server has only where file storage is switched on.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::Deserialize;
 
 use crate::{
     error::{Error, Result},
@@ -109,7 +111,8 @@ impl FileUploadRequest {
 }
 
 /// The calls under `/files`. From [`Client::files`](crate::Client::files). Files are named by [`FileHandle::id`] or by the whole
-/// `conductor://file/…`. Uploads in parts are not served here: they need a store outside the server.
+/// `conductor://file/…`. Uploads in parts need a store outside the server: its own (`type=conductor`) answers them with 500
+/// "does not support multipart uploads" (3.32.1).
 ///
 /// A server has them with `conductor.file-storage.enabled=true` and a `conductor.file-storage.type`; otherwise every call fails
 /// with [`ErrorKind::WrongAddress`](crate::ErrorKind::WrongAddress) and a message that says so.
@@ -222,6 +225,69 @@ impl FileClient {
             self.get(workflow_id, file)?;
         }
         Ok(body)
+    }
+
+    /// Begins an upload in parts, and returns what the store calls it: `POST /files/{workflowId}/{fileId}/multipart`.
+    ///
+    /// # Errors
+    /// As [`FileClient::get`]; also when the store of the server takes no parts (it answers 500).
+    pub fn begin_multipart(&self, workflow_id: &str, file: &str) -> Result<String> {
+        #[derive(Deserialize)]
+        struct Begun {
+            #[serde(rename = "uploadId")]
+            upload_id: String,
+        }
+        let route = "/files/{workflowId}/{fileId}/multipart";
+        let request = Self::about(Method::Post, route, "begin upload in parts of file", workflow_id, file)?;
+        Ok(self.http.send(&request)?.json::<Begun>()?.upload_id)
+    }
+
+    /// An address to send a part to, counted from 1: `GET /files/{workflowId}/{fileId}/multipart/{uploadId}/part/{partNumber}`.
+    ///
+    /// # Errors
+    /// As [`FileClient::begin_multipart`].
+    pub fn part_url(&self, workflow_id: &str, file: &str, upload_id: &str, part_number: u16) -> Result<FileUrl> {
+        if part_number == 0 {
+            return Err(Error::invalid("get address of a part of file", "part_number is 0; parts are counted from 1"));
+        }
+        let route = "/files/{workflowId}/{fileId}/multipart/{uploadId}/part/{partNumber}";
+        let values = [workflow_id, file_id(file), upload_id, &part_number.to_string()];
+        let request = Request::new(Method::Get, route, &values, ("get address of a part of file", file))?;
+        self.http.send_safe(&request)?.json()
+    }
+
+    /// Says that all parts are there: `POST /files/{workflowId}/{fileId}/multipart/{uploadId}/complete`. `part_etags` are what
+    /// the store answered to each part, in order.
+    ///
+    /// # Errors
+    /// As [`FileClient::begin_multipart`]; also when there is no part.
+    pub fn complete_multipart(
+        &self,
+        workflow_id: &str,
+        file: &str,
+        upload_id: &str,
+        part_etags: &[&str],
+    ) -> Result<FileHandle> {
+        const VERB: &str = "complete upload in parts of file";
+        if part_etags.is_empty() {
+            return Err(Error::invalid(VERB, "part_etags must not be empty"));
+        }
+        let route = "/files/{workflowId}/{fileId}/multipart/{uploadId}/complete";
+        let values = [workflow_id, file_id(file), upload_id];
+        let body = BTreeMap::from([("partETags", part_etags)]);
+        self.http.send(&Request::new(Method::Post, route, &values, (VERB, file))?.json(&body)?)?.json()
+    }
+
+    /// Gives an upload in parts up: `DELETE /files/{workflowId}/{fileId}/multipart/{uploadId}`. The server's own store accepts
+    /// it although no such upload can have begun (3.32.1).
+    ///
+    /// # Errors
+    /// As [`FileClient::get`].
+    pub fn abort_multipart(&self, workflow_id: &str, file: &str, upload_id: &str) -> Result<()> {
+        let route = "/files/{workflowId}/{fileId}/multipart/{uploadId}";
+        let values = [workflow_id, file_id(file), upload_id];
+        let about = ("give up upload in parts of file", file);
+        self.http.send_safe(&Request::new(Method::Delete, route, &values, about)?)?.done()
     }
 }
 

@@ -75,7 +75,7 @@ wire! {
         pub updated_by: Option<String> = "updatedBy",
         /// What it is for.
         pub description: Option<String> = "description",
-        /// When it starts something next, milliseconds since 1970; set by the server.
+        /// When it starts something next, milliseconds since 1970. 3.32.1 does not tell it.
         pub next_run_time: Option<i64> = "nextRunTime",
     }
 }
@@ -145,7 +145,7 @@ wire! {
         pub start_workflow_request: Option<StartWorkflowRequest> = "startWorkflowRequest",
         /// What became of it; empty text in `Other` when missing.
         pub state: ScheduleExecutionState = "state",
-        /// The time zone.
+        /// The time zone. 3.32.1 says UTC whatever that of the schedule is.
         pub zone_id: Option<String> = "zoneId",
     }
 }
@@ -190,7 +190,9 @@ impl ScheduleSearch {
         self.with("paused", "false")
     }
 
-    /// A query in the language of the server. For runs only.
+    /// A query in the language of the server: `scheduleName IN (a,b)`, `state IN (EXECUTED,FAILED)`, `workflowName=a`,
+    /// `executionId=a`, `scheduledTime>0` and `scheduledTime<0` (milliseconds since 1970), joined by ` AND `. The server takes
+    /// anything else for the name of a schedule (3.32.1). For runs only.
     pub fn query(self, query: impl Into<String>) -> Self {
         self.with("query", query)
     }
@@ -378,6 +380,24 @@ impl ScheduleClient {
     /// When `cron` is no cron expression (the server answers 500), `limit` is not from 1 to 5, or the server can't be reached
     /// or refuses.
     pub fn next_runs(&self, cron: &str, limit: u8) -> Result<Vec<SystemTime>> {
+        self.next_runs_between(cron, None, None, limit)
+    }
+
+    /// As [`ScheduleClient::next_runs`] (`GET /scheduler/nextFewSchedules`), for a schedule that begins and ends: see [`WorkflowSchedule::begins`] and
+    /// [`WorkflowSchedule::ends`]. The server has no parameter for a time zone here.
+    ///
+    /// The server gives the first run after a beginning that is still to come even when the end is before it (3.32.1); it is
+    /// left out here.
+    ///
+    /// # Errors
+    /// As [`ScheduleClient::next_runs`]; also when it ends before it begins.
+    pub fn next_runs_between(
+        &self,
+        cron: &str,
+        begins: Option<SystemTime>,
+        ends: Option<SystemTime>,
+        limit: u8,
+    ) -> Result<Vec<SystemTime>> {
         let about = ("get next runs of", cron);
         if cron.trim().is_empty() {
             return Err(Error::invalid(about.0, "cron must not be empty"));
@@ -385,11 +405,18 @@ impl ScheduleClient {
         if !(1..=5).contains(&limit) {
             return Err(Error::invalid(about.0, format!("limit is {limit}; it must be from 1 to 5")));
         }
+        if begins.zip(ends).is_some_and(|(begins, ends)| ends < begins) {
+            return Err(Error::invalid(about.0, "ends must not be before begins"));
+        }
+        let as_millis = |at: Option<SystemTime>| at.map(|at| millis(at).to_string());
         let request = Request::new(Method::Get, "/scheduler/nextFewSchedules", &[], about)?
             .query("cronExpression", cron)
-            .query("limit", &limit.to_string());
+            .query("limit", &limit.to_string())
+            .query_some("scheduleStartTime", as_millis(begins).as_deref())
+            .query_some("scheduleEndTime", as_millis(ends).as_deref());
         let times: Vec<u64> = self.http.send_safe(&request)?.json()?;
-        Ok(times.into_iter().filter_map(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms))).collect())
+        let runs = times.into_iter().filter_map(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
+        Ok(runs.filter(|at| ends.is_none_or(|ends| *at <= ends)).collect())
     }
 
     /// Puts records of runs that are not archived yet into their queue again, and tells how many:

@@ -1,24 +1,40 @@
-//! Every operation under `/tasks`, `/workflow` and `/workflow/bulk`, called through the client against a server: what it does,
-//! and what it says when it can't. Against the real server when `CONDUCTOR_SERVER_URL` is set, else against the embedded one,
-//! which leaves out what that does not serve.
+//! Every operation of the server that a client calls: what it does, and what it says when it can't. See [`table`] for the
+//! list. The real server is asked when `CONDUCTOR_SERVER_URL` is set, and has to have file storage, message queues, the
+//! repair service and a default event queue switched on, as `.ci/server` does. The embedded one is asked for what it serves.
 
 #![cfg(feature = "embedded")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests stand outside #[test] functions")]
 
+#[path = "api/admin.rs"]
+mod admin;
 #[path = "api/bulk.rs"]
 mod bulk;
+#[path = "api/events.rs"]
+mod events;
+#[path = "api/files.rs"]
+mod files;
+#[path = "api/metadata.rs"]
+mod metadata;
+#[path = "api/schedules.rs"]
+mod schedules;
+#[path = "api/sub_workflows.rs"]
+mod sub_workflows;
+#[path = "api/table.rs"]
+mod table;
 #[path = "api/tasks.rs"]
 mod tasks;
 #[path = "api/workflows.rs"]
 mod workflows;
 
 use std::{
-    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     process,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use conductor_sync::{
@@ -27,102 +43,16 @@ use conductor_sync::{
 };
 use serde_json::json;
 
+use table::{EFFECTS, OPERATIONS, REAL_ONLY, Row};
+
 /// What a row runs.
 type Test = fn(&Api);
 
-/// Each operation, the method that calls it, and the test.
-const OPERATIONS: &[(&str, &str, Test)] = &[
-    ("GET /tasks/poll/{type}", "TaskClient::poll", tasks::poll),
-    ("GET /tasks/poll/batch/{type}", "TaskClient::poll_batch", tasks::poll_batch),
-    ("POST /tasks", "TaskClient::update", tasks::update),
-    ("POST /tasks/update-v2", "TaskClient::update_and_poll", tasks::update_and_poll),
-    ("POST /tasks/{wfId}/{ref}/{status}", "TaskClient::update_by_reference", tasks::update_by_reference),
-    ("POST /tasks/{wfId}/{ref}/{status}/sync", "TaskClient::update_by_reference_sync", tasks::update_by_reference_sync),
-    ("POST /tasks/{wfId}/{status}/signal", "TaskClient::signal", tasks::signal),
-    ("POST /tasks/{wfId}/{status}/signal/sync", "TaskClient::signal_sync", tasks::signal_sync),
-    ("POST /tasks/{taskId}/log", "TaskClient::add_log", tasks::logs),
-    ("GET /tasks/{taskId}/log", "TaskClient::logs", tasks::logs),
-    ("GET /tasks/{taskId}", "TaskClient::get", tasks::get),
-    ("GET /tasks/queue/size", "TaskClient::queue_size", tasks::queue_size),
-    ("GET /tasks/queue/sizes", "TaskClient::queue_sizes", tasks::queue_sizes),
-    ("GET /tasks/queue/all", "TaskClient::all_queue_sizes", tasks::all_queue_sizes),
-    ("GET /tasks/queue/all/verbose", "TaskClient::all_queue_details", tasks::all_queue_sizes),
-    ("GET /tasks/queue/polldata", "TaskClient::poll_data", tasks::poll_data),
-    ("GET /tasks/queue/polldata/all", "TaskClient::all_poll_data", tasks::poll_data),
-    ("POST /tasks/queue/requeue/{type}", "TaskClient::requeue", tasks::requeue),
-    ("GET /tasks/search", "TaskClient::search", tasks::search),
-    ("GET /tasks/search-v2", "TaskClient::search_tasks", tasks::search_tasks),
-    ("GET /tasks/externalstoragelocation", "TaskClient::external_storage_location", tasks::external_storage),
-    ("POST /workflow", "WorkflowClient::start", workflows::start),
-    ("POST /workflow/{name}", "WorkflowClient::start_by_name", workflows::start_by_name),
-    ("POST /workflow/execute/{name}/{version}", "WorkflowClient::execute", workflows::execute),
-    ("GET /workflow/{id}", "WorkflowClient::get", workflows::get),
-    ("GET /workflow/{id}/status", "WorkflowClient::status", workflows::status),
-    ("GET /workflow/{id}/tasks", "WorkflowClient::tasks", workflows::tasks),
-    ("GET /workflow/{name}/correlated/{corrId}", "WorkflowClient::correlated", workflows::correlated),
-    ("POST /workflow/{name}/correlated", "WorkflowClient::correlated_by_each", workflows::correlated),
-    ("GET /workflow/running/{name}", "WorkflowClient::running", workflows::running),
-    ("PUT /workflow/decide/{id}", "WorkflowClient::decide", workflows::decide),
-    ("PUT /workflow/{id}/pause", "WorkflowClient::pause", workflows::pause_and_resume),
-    ("PUT /workflow/{id}/resume", "WorkflowClient::resume", workflows::pause_and_resume),
-    ("POST /workflow/{id}/restart", "WorkflowClient::restart", workflows::restart),
-    ("POST /workflow/{id}/retry", "WorkflowClient::retry", workflows::retry),
-    ("POST /workflow/{id}/rerun", "WorkflowClient::rerun", workflows::rerun),
-    ("POST /workflow/{id}/resetcallbacks", "WorkflowClient::reset_callbacks", workflows::reset_callbacks),
-    ("PUT /workflow/{id}/skiptask/{ref}", "WorkflowClient::skip_task", workflows::skip_task),
-    ("DELETE /workflow/{id}", "WorkflowClient::terminate", workflows::terminate),
-    ("DELETE /workflow/{id}/remove", "WorkflowClient::remove", workflows::remove),
-    ("DELETE /workflow/{id}/terminate-remove", "WorkflowClient::terminate_and_remove", workflows::terminate_and_remove),
-    ("GET /workflow/search", "WorkflowClient::search", workflows::search),
-    ("GET /workflow/search-v2", "WorkflowClient::search_workflows", workflows::search_workflows),
-    ("GET /workflow/search-by-tasks", "WorkflowClient::search_by_tasks", workflows::search_by_tasks),
-    (
-        "GET /workflow/search-by-tasks-v2",
-        "WorkflowClient::search_workflows_by_tasks",
-        workflows::search_workflows_by_tasks,
-    ),
-    ("GET /workflow/externalstoragelocation", "WorkflowClient::external_storage_location", workflows::external_storage),
-    ("POST /workflow/test", "WorkflowClient::test", workflows::test),
-    ("POST /workflow/{id}/messages", "WorkflowClient::send_message", workflows::send_message),
-    ("PUT /workflow/bulk/pause", "WorkflowBulkClient::pause", bulk::pause_and_resume),
-    ("PUT /workflow/bulk/resume", "WorkflowBulkClient::resume", bulk::pause_and_resume),
-    ("POST /workflow/bulk/restart", "WorkflowBulkClient::restart", bulk::restart),
-    ("POST /workflow/bulk/retry", "WorkflowBulkClient::retry", bulk::retry),
-    ("POST /workflow/bulk/terminate", "WorkflowBulkClient::terminate", bulk::terminate),
-    ("DELETE /workflow/bulk/remove", "WorkflowBulkClient::remove", bulk::remove),
-    ("DELETE /workflow/bulk/terminate-remove", "WorkflowBulkClient::terminate_and_remove", bulk::terminate_and_remove),
-    ("POST /workflow/bulk/search", "WorkflowBulkClient::get", bulk::get),
-];
+/// How long anything may take that should happen: the server looks for new event handlers once a minute.
+pub(crate) const LONG: Duration = Duration::from_secs(100);
 
-/// What the embedded server does not serve.
-const REAL_ONLY: &[&str] = &[
-    "POST /tasks/{wfId}/{status}/signal",
-    "POST /tasks/{wfId}/{status}/signal/sync",
-    "POST /tasks/queue/requeue/{type}",
-    "GET /tasks/search",
-    "GET /tasks/search-v2",
-    "GET /tasks/externalstoragelocation",
-    "POST /workflow/execute/{name}/{version}",
-    "POST /workflow/{id}/rerun",
-    "POST /workflow/{id}/resetcallbacks",
-    "PUT /workflow/{id}/skiptask/{ref}",
-    "DELETE /workflow/{id}/terminate-remove",
-    "GET /workflow/search",
-    "GET /workflow/search-v2",
-    "GET /workflow/search-by-tasks",
-    "GET /workflow/search-by-tasks-v2",
-    "GET /workflow/externalstoragelocation",
-    "POST /workflow/test",
-    "POST /workflow/{id}/messages",
-    "PUT /workflow/bulk/pause",
-    "PUT /workflow/bulk/resume",
-    "POST /workflow/bulk/restart",
-    "POST /workflow/bulk/retry",
-    "POST /workflow/bulk/terminate",
-    "DELETE /workflow/bulk/remove",
-    "DELETE /workflow/bulk/terminate-remove",
-    "POST /workflow/bulk/search",
-];
+/// Rows that run at the same time.
+const N_AT_ONCE: usize = 10;
 
 /// A client and names of its own for one row.
 pub(crate) struct Api {
@@ -136,6 +66,16 @@ impl Api {
         let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         let nth = N_MADE.fetch_add(1, Ordering::Relaxed);
         Self { client: client.clone(), prefix: format!("api_{}_{millis}_{nth}", process::id()) }
+    }
+
+    /// For what belongs to a row and has other names.
+    pub(crate) fn beside(other: &Self) -> Self {
+        Self::new(&other.client)
+    }
+
+    /// A client of the same server that has its address wrong.
+    pub(crate) fn elsewhere(&self) -> Client {
+        Client::new(Config::new(&format!("{}/nowhere", self.client.server_url())).unwrap()).unwrap()
     }
 
     /// A name that nobody else uses.
@@ -196,9 +136,33 @@ pub(crate) fn missing<T: std::fmt::Debug>(outcome: Result<T>) {
     fails(outcome, ErrorKind::NotFound);
 }
 
+/// The server has no such route, as the address is wrong.
+#[track_caller]
+pub(crate) fn lost<T: std::fmt::Debug>(outcome: Result<T>) {
+    fails(outcome, ErrorKind::WrongAddress);
+}
+
 #[track_caller]
 pub(crate) fn holds(json: &RawJson, value: &serde_json::Value) {
     assert_eq!(json.to_value().unwrap(), *value);
+}
+
+/// Lets a time pass.
+pub(crate) fn pass(time: Duration) {
+    crossbeam_channel::after(time).recv().unwrap();
+}
+
+/// Asks until there is something.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + LONG;
+    loop {
+        if let Some(thing) = ask() {
+            return thing;
+        }
+        assert!(Instant::now() < end, "in vain: {what}");
+        pass(Duration::from_millis(100));
+    }
 }
 
 /// Runs a row; what it says when it fails.
@@ -208,20 +172,67 @@ fn run(test: Test, client: &Client) -> Option<String> {
     Some(text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default())
 }
 
-#[test]
-fn every_operation_does_what_it_should_and_says_why_it_can_not() {
-    let embedded = EmbeddedServer::start().unwrap();
-    let real = Config::from_env_if_set().unwrap();
-    let is_real = real.is_some();
-    let config = real.unwrap_or_else(|| Config::new(&embedded.url()).unwrap());
-    let client = Client::new(config).unwrap();
-    let failures: Vec<String> = thread::scope(|scope| {
-        let served = OPERATIONS.iter().filter(|row| is_real || !REAL_ONLY.contains(&row.0));
-        let rows: Vec<_> = served.map(|row| (row, scope.spawn(|| run(row.2, &client)))).collect();
-        let ended = rows.into_iter().filter_map(|(row, thread)| Some((row, thread.join().unwrap()?)));
-        ended.map(|((operation, method, _), said)| format!("{operation} ({method}): {said}")).collect()
+/// Runs rows, some at a time; what those say that fail.
+fn run_all<'r>(rows: impl IntoIterator<Item = (&'r str, Test)>, client: &Client) {
+    let rows = Mutex::new(rows.into_iter().collect::<Vec<_>>().into_iter());
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..N_AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some((name, test)) = rows.lock().unwrap().next() else { break };
+                    if let Some(said) = run(test, client) {
+                        failures.lock().unwrap().push(format!("{name}: {said}"));
+                    }
+                }
+            });
+        }
     });
+    let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+/// The real server; without one the test says that it does nothing.
+#[expect(clippy::print_stderr, reason = "a test that did not run must not look as if it had")]
+fn real() -> Option<Client> {
+    let config = Config::from_env_if_set().unwrap();
+    if config.is_none() {
+        eprintln!("NOT RUN: CONDUCTOR_SERVER_URL names no real server");
+    }
+    config.map(|config| Client::new(config).unwrap())
+}
+
+fn every_row() -> impl Iterator<Item = &'static Row> {
+    OPERATIONS.iter().chain(REAL_ONLY)
+}
+
+#[test]
+fn the_real_server_does_every_operation() {
+    if let Some(client) = real() {
+        run_all(every_row().filter_map(|row| Some((row.operation, row.success?))), &client);
+    }
+}
+
+#[test]
+fn the_real_server_says_why_it_can_not() {
+    if let Some(client) = real() {
+        run_all(every_row().map(|row| (row.operation, row.error)), &client);
+    }
+}
+
+#[test]
+fn calls_have_their_effects_on_the_real_server() {
+    if let Some(client) = real() {
+        run_all(EFFECTS.iter().copied(), &client);
+    }
+}
+
+#[test]
+fn the_embedded_server_does_what_it_serves_and_says_why_it_can_not() {
+    let embedded = EmbeddedServer::start().unwrap();
+    let client = Client::new(Config::new(&embedded.url()).unwrap()).unwrap();
+    run_all(OPERATIONS.iter().filter_map(|row| Some((row.operation, row.success?))), &client);
+    run_all(OPERATIONS.iter().map(|row| (row.operation, row.error)), &client);
 }
 
 #[test]
@@ -247,13 +258,4 @@ fn waiting_and_starting_once_work_on_any_server() {
     let ended = workflows.wait_all(&ids, Duration::from_secs(20));
     assert_eq!(ended.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     assert!(ended[1].as_ref().unwrap_err().is_not_found());
-}
-
-#[test]
-fn no_operation_and_no_method_is_listed_twice() {
-    let operations: BTreeSet<&str> = OPERATIONS.iter().map(|row| row.0).collect();
-    let methods: BTreeSet<&str> = OPERATIONS.iter().map(|row| row.1).collect();
-    assert_eq!((operations.len(), methods.len()), (OPERATIONS.len(), OPERATIONS.len()));
-    let unknown: Vec<_> = REAL_ONLY.iter().filter(|operation| !operations.contains(*operation)).collect();
-    assert!(unknown.is_empty(), "not listed: {unknown:?}");
 }

@@ -4,9 +4,12 @@
 
 mod common;
 
+use std::time::{Duration, SystemTime};
+
 use common::{Answer, Server};
 use conductor_sync::{
-    ErrorKind, EventHandler, FileUploadRequest, Result, ScheduleSearch, StartWorkflowRequest, WorkflowSchedule,
+    ErrorKind, EventHandler, FileUploadRequest, FileUploadStatus, QueueUpdate, Result, ScheduleSearch,
+    StartWorkflowRequest, TaskResultStatus, WorkflowSchedule,
 };
 use serde_json::json;
 
@@ -37,6 +40,7 @@ fn bad_input_names_the_parameter_and_sends_nothing() {
     check(client.admin().pending_tasks("t", 0, 0), bad, "count must be at least 1");
     check(client.files().create(&FileUploadRequest::new("", "f")), bad, "workflow_id must not be empty");
     check(client.files().get("w", "a/b"), bad, "fileId");
+    check(client.files().complete_multipart("w", "f", "u", &[]), bad, "part_etags must not be empty");
     check(client.metadata().update_workflows(&[]), bad, "must not be empty");
     assert_eq!(server.requests().len(), 0);
 }
@@ -57,4 +61,49 @@ fn the_list_of_status_queues_is_asked_for_with_its_slash() {
     let server = Server::start(|_| Some(Answer::json(200, &json!({"COMPLETED": "q"}))));
     assert_eq!(server.client().admin().status_queues().unwrap()["COMPLETED"], "q");
     assert_eq!(server.requests()[0].target, "/api/queue/");
+}
+
+/// What no server at hand does: stores that take parts are outside the server.
+#[test]
+fn an_upload_in_parts_is_sent_as_the_server_wants_it() {
+    let server = Server::start(|request| {
+        let file = json!({"fileHandleId": "conductor://file/f", "uploadId": "u 1", "uploadUrl": "http://s/1"});
+        let is_end = request.target.ends_with("/complete");
+        let done = json!({"fileHandleId": "conductor://file/f", "uploadStatus": "UPLOADED", "contentHash": "h"});
+        Some(Answer::json(200, if is_end { &done } else { &file }))
+    });
+    let files = server.client().files();
+    assert_eq!(files.begin_multipart("w", "conductor://file/f").unwrap(), "u 1");
+    assert_eq!(files.part_url("w", "f", "u 1", 2).unwrap().upload_url.as_deref(), Some("http://s/1"));
+    let done = files.complete_multipart("w", "f", "u 1", &["e1", "e2"]).unwrap();
+    assert_eq!((done.upload_status, done.content_hash.as_deref()), (FileUploadStatus::Uploaded, Some("h")));
+    let requests = server.requests();
+    let targets: Vec<&str> = requests.iter().map(|request| request.target.as_str()).collect();
+    let upload = "/api/files/w/f/multipart/u%201";
+    assert_eq!(targets, ["/api/files/w/f/multipart", &format!("{upload}/part/2"), &format!("{upload}/complete")]);
+    assert_eq!(requests[2].json(), json!({"partETags": ["e1", "e2"]}));
+}
+
+#[test]
+fn an_update_through_a_queue_names_the_task_as_it_was_named() {
+    let server = Server::start(|_| Some(Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec())));
+    let admin = server.client().admin();
+    let by_reference = QueueUpdate::by_reference("w", "a", TaskResultStatus::Completed).output(json!({"n": 1}));
+    admin.update_through_queue(&by_reference).unwrap();
+    admin.update_through_queue(&QueueUpdate::by_id("w", "t", TaskResultStatus::Failed)).unwrap();
+    let requests = server.requests();
+    let targets: Vec<&str> = requests.iter().map(|request| request.target.as_str()).collect();
+    assert_eq!(targets, ["/api/queue/update/w/a/COMPLETED", "/api/queue/update/w/task/t/FAILED"]);
+    assert_eq!((requests[0].json(), requests[1].json()), (json!({"n": 1}), json!({})));
+}
+
+#[test]
+fn the_beginning_and_the_end_of_a_preview_are_sent_in_milliseconds() {
+    let server = Server::start(|_| Some(Answer::json(200, &json!([5000, 9000]))));
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let runs = server.client().schedules().next_runs_between("* * * * * ?", Some(at(4)), Some(at(6)), 2).unwrap();
+    assert_eq!(runs, [at(5)], "what is after the end is left out");
+    let requests = server.requests();
+    assert_eq!(requests[0].query("scheduleStartTime"), Some("4000"));
+    assert_eq!(requests[0].query("scheduleEndTime"), Some("6000"));
 }

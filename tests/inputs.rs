@@ -125,6 +125,17 @@ const IDS: &[Row] = rows! { c, id;
     "FileClient::complete_upload" "fileId": c.files().complete_upload("w", id);
     "FileClient::download" "workflowId": c.files().download(id, "f");
     "FileClient::download" "fileId": c.files().download("w", id);
+    "FileClient::begin_multipart" "workflowId": c.files().begin_multipart(id, "f");
+    "FileClient::begin_multipart" "fileId": c.files().begin_multipart("w", id);
+    "FileClient::part_url" "workflowId": c.files().part_url(id, "f", "u", 1);
+    "FileClient::part_url" "fileId": c.files().part_url("w", id, "u", 1);
+    "FileClient::part_url" "uploadId": c.files().part_url("w", "f", id, 1);
+    "FileClient::complete_multipart" "workflowId": c.files().complete_multipart(id, "f", "u", &["e"]);
+    "FileClient::complete_multipart" "fileId": c.files().complete_multipart("w", id, "u", &["e"]);
+    "FileClient::complete_multipart" "uploadId": c.files().complete_multipart("w", "f", id, &["e"]);
+    "FileClient::abort_multipart" "workflowId": c.files().abort_multipart(id, "f", "u");
+    "FileClient::abort_multipart" "fileId": c.files().abort_multipart("w", id, "u");
+    "FileClient::abort_multipart" "uploadId": c.files().abort_multipart("w", "f", id);
 };
 
 /// Methods with other values that can't be right: empty, too small, too large, of no known kind.
@@ -252,11 +263,17 @@ const VALUES: &[Row] = rows! { c, _id;
     "ScheduleClient::next_runs" "cron": c.schedules().next_runs(" ", 1);
     "ScheduleClient::next_runs" "limit": c.schedules().next_runs("0 0 3 * * ?", 0);
     "ScheduleClient::next_runs" "limit": c.schedules().next_runs("0 0 3 * * ?", 6);
+    "ScheduleClient::next_runs_between" "cron": c.schedules().next_runs_between(" ", None, None, 1);
+    "ScheduleClient::next_runs_between" "limit": c.schedules().next_runs_between("0 0 3 * * ?", None, None, 6);
+    "ScheduleClient::next_runs_between" "ends":
+        c.schedules().next_runs_between("0 0 3 * * ?", Some(SystemTime::now()), Some(SystemTime::UNIX_EPOCH), 1);
     "AdminClient::pending_tasks" "count": c.admin().pending_tasks("t", 0, 0);
     "AdminClient::update_through_queue" "status":
         c.admin().update_through_queue(&QueueUpdate::by_reference("w", "r", LATER()));
     "AdminClient::update_through_queue" "output":
         c.admin().update_through_queue(&QueueUpdate::by_id("w", "t", DONE).output(true));
+    "FileClient::part_url" "part_number": c.files().part_url("w", "f", "u", 0);
+    "FileClient::complete_multipart" "part_etags": c.files().complete_multipart("w", "f", "u", &[]);
     "FileClient::create" "file_name": c.files().create(&FileUploadRequest::new("w", ""));
     "FileClient::create" "content_type": c.files().create(&FileUploadRequest::new("w", "f").content_type(" "));
 };

@@ -157,6 +157,9 @@ impl WorkflowTestRequest {
     }
 
     /// Gives results for the tasks of the sub-workflow that the task with this reference name starts.
+    ///
+    /// The server looks after a sub-workflow only while a [`WorkflowTestRequest::mock`] of the outer workflow is left
+    /// (3.32.1): without one for a task behind it, the answer comes before the sub-workflow has run.
     pub fn sub_workflow(mut self, reference: impl Into<String>, request: WorkflowTestRequest) -> Self {
         self.sub_workflow_test_request.insert(reference.into(), request);
         self

@@ -148,7 +148,8 @@ impl WorkflowClient {
         self.retry_as(workflow_id, "false")
     }
 
-    /// As [`WorkflowClient::retry`], but a failed sub-workflow goes on from its own failed task.
+    /// As [`WorkflowClient::retry`], but a failed sub-workflow goes on from its own failed task. When nothing has failed, the
+    /// server does nothing and does not tell (3.32.1).
     ///
     /// # Errors
     /// As [`WorkflowClient::retry`].

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use conductor_sync::{
-    ErrorKind, PayloadOperation, PayloadType, PollRequest, ReferenceUpdate, ReturnStrategy, SearchField, SearchQuery,
+    PayloadOperation, PayloadType, PollRequest, ReferenceUpdate, ReturnStrategy, SearchField, SearchQuery,
     SearchRequest, SignalRequest, TaskResult, TaskResultStatus, TaskStatus, WorkflowStatus,
 };
 use serde_json::json;
 
-use super::{Api, fails, holds, missing};
+use super::{Api, eventually, holds};
 
 pub(crate) fn poll(api: &Api) {
     let tasks = api.client.tasks();
@@ -17,7 +17,6 @@ pub(crate) fn poll(api: &Api) {
     let id = api.start();
     let task = tasks.poll(PollRequest::new(api.name("t")).worker_id("me")).unwrap().unwrap();
     assert_eq!((task.workflow_instance_id, task.worker_id.as_deref()), (id, Some("me")));
-    fails(tasks.poll("a/b"), ErrorKind::Invalid);
 }
 
 pub(crate) fn poll_batch(api: &Api) {
@@ -29,18 +28,15 @@ pub(crate) fn poll_batch(api: &Api) {
         api.start();
     }
     assert_eq!(tasks.poll_batch(poll.timeout(Duration::from_millis(200))).unwrap().len(), 2);
-    fails(tasks.poll_batch(PollRequest::new("t").timeout(Duration::from_secs(6))), ErrorKind::Invalid);
 }
 
 pub(crate) fn update(api: &Api) {
     api.register(&["a"]);
-    let id = api.start();
+    api.start();
     let task = api.end(TaskResultStatus::Completed);
     let task = api.client.tasks().get(&task.task_id).unwrap();
     assert_eq!(task.status, TaskStatus::Completed);
     holds(&task.output_data, &json!({"n": 2}));
-    missing(api.client.tasks().update(&TaskResult::new("nope", "nope", TaskResultStatus::Completed)));
-    missing(api.client.tasks().update(&TaskResult::new(id, "nope", TaskResultStatus::Completed)));
 }
 
 pub(crate) fn update_and_poll(api: &Api) {
@@ -54,7 +50,6 @@ pub(crate) fn update_and_poll(api: &Api) {
     assert_eq!(next.worker_id.as_deref(), Some("me"));
     let done = TaskResult::new(&next.workflow_instance_id, &next.task_id, TaskResultStatus::Completed);
     assert_eq!(tasks.update_and_poll(&done).unwrap(), None);
-    missing(tasks.update_and_poll(&TaskResult::new("nope", "nope", TaskResultStatus::Completed)));
 }
 
 pub(crate) fn update_by_reference(api: &Api) {
@@ -64,7 +59,6 @@ pub(crate) fn update_by_reference(api: &Api) {
     let update = ReferenceUpdate::new(&id, "a", TaskResultStatus::Completed).output(json!({"n": 3}));
     let task_id = tasks.update_by_reference(&update).unwrap().expect("it is pending");
     assert_eq!(tasks.get(&task_id).unwrap().status, TaskStatus::Completed);
-    assert_eq!(tasks.update_by_reference(&update).unwrap(), None);
 }
 
 pub(crate) fn update_by_reference_sync(api: &Api) {
@@ -73,7 +67,6 @@ pub(crate) fn update_by_reference_sync(api: &Api) {
     let update = ReferenceUpdate::new(api.start(), "a", TaskResultStatus::Completed).output(json!({"n": 3}));
     let workflow = tasks.update_by_reference_sync(&update).unwrap();
     assert_eq!(workflow.status, WorkflowStatus::Completed);
-    missing(tasks.update_by_reference_sync(&update));
 }
 
 pub(crate) fn signal(api: &Api) {
@@ -85,7 +78,6 @@ pub(crate) fn signal(api: &Api) {
     assert_eq!(done.status, WorkflowStatus::Completed);
     holds(&done.output, &json!({"z": 1}));
     api.client.tasks().signal(&signal).expect("the server says nothing when no task waits");
-    missing(api.client.tasks().signal(&SignalRequest::new("nope", TaskResultStatus::Completed)));
 }
 
 pub(crate) fn signal_sync(api: &Api) {
@@ -98,12 +90,6 @@ pub(crate) fn signal_sync(api: &Api) {
     let run = done.workflow().expect("a workflow was asked for");
     assert_eq!((run.tasks.len(), &run.response_type), (1, &ReturnStrategy::TargetWorkflow));
     holds(&run.output, &json!({"z": 1}));
-    missing(tasks.signal_sync(&signal(&id)));
-    missing(tasks.signal_sync(&signal("nope")));
-    let id = api.start();
-    fails(tasks.signal_sync(&signal(&id).returns(ReturnStrategy::BlockingTask)), ErrorKind::Server);
-    let state = api.client.workflows().status(&id).unwrap().status;
-    assert_eq!(state, WorkflowStatus::Completed, "the signal was heard in spite of the refusal");
 }
 
 pub(crate) fn logs(api: &Api) {
@@ -113,18 +99,9 @@ pub(crate) fn logs(api: &Api) {
     let task = api.take();
     assert_eq!(tasks.logs(&task.task_id).unwrap(), []);
     tasks.add_log(&task.task_id, "a \"line\"").unwrap();
-    let end = std::time::Instant::now() + Duration::from_secs(30);
-    let log = loop {
-        let log = tasks.logs(&task.task_id).unwrap();
-        if !log.is_empty() {
-            break log;
-        }
-        assert!(std::time::Instant::now() < end, "the line did not come");
-        crossbeam_channel::after(Duration::from_millis(200)).recv().unwrap();
-    };
+    let log =
+        eventually("the line is there", || Some(tasks.logs(&task.task_id).unwrap()).filter(|log| !log.is_empty()));
     assert_eq!(log[0].log, "a \"line\"");
-    fails(tasks.add_log(&task.task_id, ""), ErrorKind::Invalid);
-    fails(tasks.logs(""), ErrorKind::Invalid);
 }
 
 pub(crate) fn get(api: &Api) {
@@ -132,7 +109,6 @@ pub(crate) fn get(api: &Api) {
     api.start();
     let task = api.take();
     assert_eq!(api.client.tasks().get(&task.task_id).unwrap().reference_task_name, "a");
-    missing(api.client.tasks().get("nope"));
 }
 
 pub(crate) fn queue_size(api: &Api) {
@@ -147,7 +123,6 @@ pub(crate) fn queue_sizes(api: &Api) {
     api.start();
     let sizes = api.client.tasks().queue_sizes(&[api.name("t"), api.name("u")]).unwrap();
     assert_eq!(sizes, [(api.name("t"), 1), (api.name("u"), 0)].into());
-    fails(api.client.tasks().queue_sizes::<&str>(&[]), ErrorKind::Invalid);
 }
 
 pub(crate) fn all_queue_sizes(api: &Api) {
@@ -177,7 +152,6 @@ pub(crate) fn requeue(api: &Api) {
     let task = api.take();
     assert_eq!(tasks.requeue(&api.name("t")).unwrap(), 1);
     assert_eq!(api.take().task_id, task.task_id, "it is handed out a second time");
-    fails(tasks.requeue("a/b"), ErrorKind::Invalid);
 }
 
 /// Looks for the tasks of the row that are done.
@@ -203,8 +177,6 @@ pub(crate) fn search(api: &Api) {
     assert_eq!(first.results[0].task_def_name, api.name("t"));
     let all: Vec<_> = tasks.search(of_row(api)).into_iter().map(|task| task.unwrap().task_id).collect();
     assert_eq!(all.len(), 3);
-    let wrong = fails(tasks.search("nonsense").first_page(), ErrorKind::Rejected);
-    assert!(wrong.to_string().contains("nonsense"), "{wrong}");
 }
 
 pub(crate) fn search_tasks(api: &Api) {
@@ -213,7 +185,6 @@ pub(crate) fn search_tasks(api: &Api) {
     let pages: Vec<_> = tasks.search_tasks(of_row(api)).pages().map(|page| page.unwrap().results).collect();
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
     holds(&pages[0][0].output_data, &json!({"n": 2}));
-    fails(tasks.search_tasks("nonsense").first_page(), ErrorKind::Rejected);
 }
 
 pub(crate) fn external_storage(api: &Api) {
@@ -221,6 +192,121 @@ pub(crate) fn external_storage(api: &Api) {
         |path| api.client.tasks().external_storage_location(path, PayloadOperation::Write, PayloadType::TaskOutput);
     let place = ask("").unwrap();
     assert!(place.uri.is_none() && !place.path.is_empty(), "{place:?}");
-    let read = api.client.tasks().external_storage_location("", PayloadOperation::Read, PayloadType::TaskInput);
-    fails(read, ErrorKind::Invalid);
+}
+
+pub(crate) mod refused {
+    use conductor_sync::ErrorKind;
+
+    use super::{
+        super::{fails, lost, missing},
+        *,
+    };
+
+    fn completed(workflow_id: &str, task_id: &str) -> TaskResult {
+        TaskResult::new(workflow_id, task_id, TaskResultStatus::Completed)
+    }
+
+    pub(crate) fn poll(api: &Api) {
+        fails(api.client.tasks().poll("a/b"), ErrorKind::Invalid);
+        lost(api.elsewhere().tasks().poll("t"));
+    }
+
+    pub(crate) fn poll_batch(api: &Api) {
+        let long = PollRequest::new("t").timeout(Duration::from_secs(6));
+        fails(api.client.tasks().poll_batch(long), ErrorKind::Invalid);
+        lost(api.elsewhere().tasks().poll_batch("t"));
+    }
+
+    pub(crate) fn update(api: &Api) {
+        api.register(&["a"]);
+        missing(api.client.tasks().update(&completed("nope", "nope")));
+        missing(api.client.tasks().update(&completed(&api.start(), "nope")));
+    }
+
+    pub(crate) fn update_and_poll(api: &Api) {
+        missing(api.client.tasks().update_and_poll(&completed("nope", "nope")));
+    }
+
+    /// The server does not tell: what is not pending is `None`.
+    pub(crate) fn update_by_reference(api: &Api) {
+        let update = ReferenceUpdate::new("nope", "a", TaskResultStatus::Completed);
+        assert_eq!(api.client.tasks().update_by_reference(&update).unwrap(), None);
+        lost(api.elsewhere().tasks().update_by_reference(&update));
+    }
+
+    pub(crate) fn update_by_reference_sync(api: &Api) {
+        api.register(&["a"]);
+        let update = ReferenceUpdate::new(api.start(), "a", TaskResultStatus::Completed);
+        api.client.tasks().update_by_reference_sync(&update).unwrap();
+        missing(api.client.tasks().update_by_reference_sync(&update));
+    }
+
+    pub(crate) fn signal(api: &Api) {
+        missing(api.client.tasks().signal(&SignalRequest::new("nope", TaskResultStatus::Completed)));
+    }
+
+    pub(crate) fn signal_sync(api: &Api) {
+        let tasks = api.client.tasks();
+        let signal = |id: &str| SignalRequest::new(id, TaskResultStatus::Completed);
+        missing(tasks.signal_sync(&signal("nope")));
+        api.register_wait();
+        let id = api.start();
+        fails(tasks.signal_sync(&signal(&id).returns(ReturnStrategy::BlockingTask)), ErrorKind::Server);
+        let state = api.client.workflows().status(&id).unwrap().status;
+        assert_eq!(state, WorkflowStatus::Completed, "the signal was heard in spite of the refusal");
+        missing(tasks.signal_sync(&signal(&id)));
+    }
+
+    /// The server does not look whether the task exists.
+    pub(crate) fn logs(api: &Api) {
+        fails(api.client.tasks().add_log("t", ""), ErrorKind::Invalid);
+        fails(api.client.tasks().logs(""), ErrorKind::Invalid);
+        lost(api.elsewhere().tasks().add_log("t", "line"));
+        lost(api.elsewhere().tasks().logs("t"));
+    }
+
+    pub(crate) fn get(api: &Api) {
+        missing(api.client.tasks().get("nope"));
+    }
+
+    pub(crate) fn queue_size(api: &Api) {
+        lost(api.elsewhere().tasks().queue_size("t", None));
+    }
+
+    pub(crate) fn queue_sizes(api: &Api) {
+        fails(api.client.tasks().queue_sizes::<&str>(&[]), ErrorKind::Invalid);
+        lost(api.elsewhere().tasks().queue_sizes(&["t"]));
+    }
+
+    pub(crate) fn all_queue_sizes(api: &Api) {
+        lost(api.elsewhere().tasks().all_queue_sizes());
+        lost(api.elsewhere().tasks().all_queue_details());
+    }
+
+    pub(crate) fn poll_data(api: &Api) {
+        lost(api.elsewhere().tasks().poll_data("t"));
+        lost(api.elsewhere().tasks().all_poll_data());
+    }
+
+    pub(crate) fn requeue(api: &Api) {
+        fails(api.client.tasks().requeue("a/b"), ErrorKind::Invalid);
+        lost(api.elsewhere().tasks().requeue("t"));
+    }
+
+    pub(crate) fn search(api: &Api) {
+        let wrong = fails(api.client.tasks().search("nonsense").first_page(), ErrorKind::Rejected);
+        assert!(wrong.to_string().contains("nonsense"), "{wrong}");
+    }
+
+    pub(crate) fn search_tasks(api: &Api) {
+        fails(api.client.tasks().search_tasks("nonsense").first_page(), ErrorKind::Rejected);
+    }
+
+    pub(crate) fn external_storage(api: &Api) {
+        let ask = |tasks: conductor_sync::TaskClient, path| {
+            tasks.external_storage_location(path, PayloadOperation::Read, PayloadType::TaskInput)
+        };
+        fails(ask(api.client.tasks(), ""), ErrorKind::Invalid);
+        lost(ask(api.elsewhere().tasks(), "p"));
+    }
 }

@@ -1,0 +1,255 @@
+//! Which operations there are, which methods call them, and what tests that: what they do and what they say when they can't.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use super::{Test, admin, bulk, events, files, metadata, schedules, sub_workflows, tasks, workflows};
+
+/// An operation.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    /// Method and path, below `/api`.
+    pub(crate) operation: &'static str,
+    pub(crate) methods: &'static [&'static str],
+    /// What it does; `None` where `why_not` says why it can't be seen on the reference server.
+    pub(crate) success: Option<Test>,
+    pub(crate) why_not: &'static str,
+    /// What it says when it can't.
+    pub(crate) error: Test,
+}
+
+/// The tests of a row have the same name, that of the error in a module of its own.
+macro_rules! row {
+    ($operation:literal, $methods:expr, $noun:ident :: $test:ident) => {
+        Row {
+            operation: $operation,
+            methods: &$methods,
+            success: Some($noun::$test),
+            why_not: "",
+            error: $noun::refused::$test,
+        }
+    };
+    ($operation:literal, $methods:expr, not $why_not:ident, $noun:ident :: $test:ident) => {
+        Row {
+            operation: $operation,
+            methods: &$methods,
+            success: None,
+            why_not: $why_not,
+            error: $noun::refused::$test,
+        }
+    };
+}
+
+const NO_PARTS: &str = "the server's own store refuses uploads in parts; other stores are outside the server";
+
+/// What the embedded server serves too.
+#[rustfmt::skip]
+pub(crate) const OPERATIONS: &[Row] = &[
+    row!("GET /tasks/poll/{type}", ["TaskClient::poll"], tasks::poll),
+    row!("GET /tasks/poll/batch/{type}", ["TaskClient::poll_batch"], tasks::poll_batch),
+    row!("POST /tasks", ["TaskClient::update"], tasks::update),
+    row!("POST /tasks/update-v2", ["TaskClient::update_and_poll"], tasks::update_and_poll),
+    row!("POST /tasks/{wfId}/{ref}/{status}", ["TaskClient::update_by_reference"], tasks::update_by_reference),
+    row!("POST /tasks/{wfId}/{ref}/{status}/sync", ["TaskClient::update_by_reference_sync"], tasks::update_by_reference_sync),
+    row!("POST /tasks/{taskId}/log", ["TaskClient::add_log"], tasks::logs),
+    row!("GET /tasks/{taskId}/log", ["TaskClient::logs"], tasks::logs),
+    row!("GET /tasks/{taskId}", ["TaskClient::get"], tasks::get),
+    row!("GET /tasks/queue/size", ["TaskClient::queue_size"], tasks::queue_size),
+    row!("GET /tasks/queue/sizes", ["TaskClient::queue_sizes"], tasks::queue_sizes),
+    row!("GET /tasks/queue/all", ["TaskClient::all_queue_sizes"], tasks::all_queue_sizes),
+    row!("GET /tasks/queue/all/verbose", ["TaskClient::all_queue_details"], tasks::all_queue_sizes),
+    row!("GET /tasks/queue/polldata", ["TaskClient::poll_data"], tasks::poll_data),
+    row!("GET /tasks/queue/polldata/all", ["TaskClient::all_poll_data"], tasks::poll_data),
+    row!("POST /workflow", ["WorkflowClient::start"], workflows::start),
+    row!("POST /workflow/{name}", ["WorkflowClient::start_by_name"], workflows::start_by_name),
+    row!("GET /workflow/{id}", ["WorkflowClient::get", "WorkflowClient::get_without_tasks"], workflows::get),
+    row!("GET /workflow/{id}/status", ["WorkflowClient::status"], workflows::status),
+    row!("GET /workflow/{id}/tasks", ["WorkflowClient::tasks"], workflows::tasks),
+    row!("GET /workflow/{name}/correlated/{corrId}", ["WorkflowClient::correlated"], workflows::correlated),
+    row!("POST /workflow/{name}/correlated", ["WorkflowClient::correlated_by_each"], workflows::correlated),
+    row!("GET /workflow/running/{name}", ["WorkflowClient::running"], workflows::running),
+    row!("PUT /workflow/decide/{id}", ["WorkflowClient::decide"], workflows::decide),
+    row!("PUT /workflow/{id}/pause", ["WorkflowClient::pause"], workflows::pause_and_resume),
+    row!("PUT /workflow/{id}/resume", ["WorkflowClient::resume"], workflows::pause_and_resume),
+    row!("POST /workflow/{id}/restart", ["WorkflowClient::restart", "WorkflowClient::restart_with_latest_definition"], workflows::restart),
+    row!("POST /workflow/{id}/retry", ["WorkflowClient::retry", "WorkflowClient::retry_within_sub_workflows"], workflows::retry),
+    row!("DELETE /workflow/{id}", ["WorkflowClient::terminate"], workflows::terminate),
+    row!("DELETE /workflow/{id}/remove", ["WorkflowClient::remove"], workflows::remove),
+    row!("POST /metadata/taskdefs", ["MetadataClient::register_task", "MetadataClient::register_tasks"], metadata::register_task),
+    row!("PUT /metadata/taskdefs", ["MetadataClient::update_task"], metadata::update_task),
+    row!("GET /metadata/taskdefs", ["MetadataClient::tasks"], metadata::tasks),
+    row!("GET /metadata/taskdefs/{type}", ["MetadataClient::task"], metadata::task_of_name),
+    row!("DELETE /metadata/taskdefs/{type}", ["MetadataClient::delete_task"], metadata::delete_task),
+    row!("POST /metadata/workflow", ["MetadataClient::register_workflow", "MetadataClient::overwrite_workflow"], metadata::register_workflow),
+    row!("PUT /metadata/workflow", ["MetadataClient::update_workflow", "MetadataClient::update_workflows"], metadata::update_workflows),
+    row!("POST /metadata/workflow/validate", ["MetadataClient::validate_workflow"], metadata::validate_workflow),
+    row!("GET /metadata/workflow/{name}", ["MetadataClient::workflow", "MetadataClient::workflow_version"], metadata::workflow_of_name),
+    row!("GET /metadata/workflow/names", ["MetadataClient::workflow_names"], metadata::workflow_names),
+    row!("GET /metadata/workflow/names-and-versions", ["MetadataClient::workflow_names_and_versions"], metadata::workflow_names_and_versions),
+    row!("GET /metadata/workflow/{name}/versions", ["MetadataClient::workflow_versions"], metadata::workflow_versions),
+    row!("GET /metadata/workflow/latest-versions", ["MetadataClient::latest_workflows"], metadata::latest_workflows),
+    row!("DELETE /metadata/workflow/{name}/{version}", ["MetadataClient::delete_workflow"], metadata::delete_workflow),
+    row!("GET /version", ["AdminClient::version"], admin::version),
+    row!("GET /health", ["AdminClient::health"], admin::health),
+];
+
+/// What the embedded server does not serve, or not in full.
+#[rustfmt::skip]
+pub(crate) const REAL_ONLY: &[Row] = &[
+    row!("POST /tasks/{wfId}/{status}/signal", ["TaskClient::signal"], tasks::signal),
+    row!("POST /tasks/{wfId}/{status}/signal/sync", ["TaskClient::signal_sync"], tasks::signal_sync),
+    row!("POST /tasks/queue/requeue/{type}", ["TaskClient::requeue"], tasks::requeue),
+    row!("GET /tasks/search", ["TaskClient::search"], tasks::search),
+    row!("GET /tasks/search-v2", ["TaskClient::search_tasks"], tasks::search_tasks),
+    row!("GET /tasks/externalstoragelocation", ["TaskClient::external_storage_location"], tasks::external_storage),
+    row!("POST /workflow/execute/{name}/{version}", ["WorkflowClient::execute"], workflows::execute),
+    row!("POST /workflow/{id}/rerun", ["WorkflowClient::rerun"], workflows::rerun),
+    row!("POST /workflow/{id}/resetcallbacks", ["WorkflowClient::reset_callbacks"], workflows::reset_callbacks),
+    row!("PUT /workflow/{id}/skiptask/{ref}", ["WorkflowClient::skip_task"], workflows::skip_task),
+    row!("DELETE /workflow/{id}/terminate-remove", ["WorkflowClient::terminate_and_remove"], workflows::terminate_and_remove),
+    row!("GET /workflow/search", ["WorkflowClient::search"], workflows::search),
+    row!("GET /workflow/search-v2", ["WorkflowClient::search_workflows"], workflows::search_workflows),
+    row!("GET /workflow/search-by-tasks", ["WorkflowClient::search_by_tasks"], workflows::search_by_tasks),
+    row!("GET /workflow/search-by-tasks-v2", ["WorkflowClient::search_workflows_by_tasks"], workflows::search_workflows_by_tasks),
+    row!("GET /workflow/externalstoragelocation", ["WorkflowClient::external_storage_location"], workflows::external_storage),
+    row!("POST /workflow/test", ["WorkflowClient::test"], workflows::test),
+    row!("POST /workflow/{id}/messages", ["WorkflowClient::send_message"], workflows::send_message),
+    row!("PUT /workflow/bulk/pause", ["WorkflowBulkClient::pause"], bulk::pause_and_resume),
+    row!("PUT /workflow/bulk/resume", ["WorkflowBulkClient::resume"], bulk::pause_and_resume),
+    row!("POST /workflow/bulk/restart", ["WorkflowBulkClient::restart", "WorkflowBulkClient::restart_with_latest_definitions"], bulk::restart),
+    row!("POST /workflow/bulk/retry", ["WorkflowBulkClient::retry"], bulk::retry),
+    row!("POST /workflow/bulk/terminate", ["WorkflowBulkClient::terminate"], bulk::terminate),
+    row!("DELETE /workflow/bulk/remove", ["WorkflowBulkClient::remove"], bulk::remove),
+    row!("DELETE /workflow/bulk/terminate-remove", ["WorkflowBulkClient::terminate_and_remove"], bulk::terminate_and_remove),
+    row!("POST /workflow/bulk/search", ["WorkflowBulkClient::get", "WorkflowBulkClient::get_without_tasks"], bulk::get),
+    row!("GET /metadata/workflow", ["MetadataClient::workflows", "MetadataClient::workflows_of"], metadata::workflows),
+    row!("POST /event", ["EventClient::register"], events::register),
+    row!("PUT /event", ["EventClient::update"], events::update),
+    row!("DELETE /event/{name}", ["EventClient::delete"], events::delete),
+    row!("GET /event", ["EventClient::list"], events::list),
+    row!("GET /event/{event}", ["EventClient::active_of", "EventClient::all_of"], events::of_event),
+    row!("POST /scheduler/schedules", ["ScheduleClient::save"], schedules::save),
+    row!("GET /scheduler/schedules", ["ScheduleClient::list", "ScheduleClient::list_of"], schedules::list),
+    row!("GET /scheduler/schedules/search", ["ScheduleClient::search"], schedules::search),
+    row!("GET /scheduler/schedules/{name}", ["ScheduleClient::get"], schedules::get),
+    row!("DELETE /scheduler/schedules/{name}", ["ScheduleClient::delete"], schedules::delete),
+    row!("PUT /scheduler/schedules/{name}/pause", ["ScheduleClient::pause"], schedules::pause_and_resume),
+    row!("PUT /scheduler/schedules/{name}/resume", ["ScheduleClient::resume"], schedules::pause_and_resume),
+    row!("PUT /scheduler/bulk/pause", ["ScheduleClient::pause_all_of"], schedules::pause_and_resume_several),
+    row!("PUT /scheduler/bulk/resume", ["ScheduleClient::resume_all_of"], schedules::pause_and_resume_several),
+    row!("GET /scheduler/nextFewSchedules", ["ScheduleClient::next_runs", "ScheduleClient::next_runs_between"], schedules::next_runs),
+    row!("GET /scheduler/search/executions", ["ScheduleClient::search_executions"], schedules::search_executions),
+    row!("GET /scheduler/admin/requeue", ["ScheduleClient::requeue_executions"], schedules::requeue_executions),
+    row!("GET /scheduler/admin/pause", ["ScheduleClient::pause_scheduler"], schedules::whole_scheduler),
+    row!("GET /scheduler/admin/resume", ["ScheduleClient::resume_scheduler"], schedules::whole_scheduler),
+    row!("GET /admin/config", ["AdminClient::config"], admin::config),
+    row!("GET /admin/task/{type}", ["AdminClient::pending_tasks"], admin::pending_tasks),
+    row!("POST /admin/sweep/requeue/{wf}", ["AdminClient::requeue_sweep"], admin::requeue_sweep),
+    row!("POST /admin/consistency/verifyAndRepair/{wf}", ["AdminClient::verify_and_repair"], admin::verify_and_repair),
+    row!("GET /admin/queues", ["AdminClient::queues", "AdminClient::queues_verbose"], admin::queues),
+    row!("GET /queue/", ["AdminClient::status_queues"], admin::status_queues),
+    row!("GET /queue/size", ["AdminClient::status_queue_sizes"], admin::status_queues),
+    row!("POST /queue/update/{wf}/{ref}/{status}", ["AdminClient::update_through_queue"], admin::update_through_queue),
+    row!("POST /queue/update/{wf}/task/{taskId}/{status}", ["AdminClient::update_through_queue"], admin::update_through_queue),
+    row!("GET /environment", ["AdminClient::environment"], admin::environment),
+    row!("GET /environment/{key}", ["AdminClient::environment_value"], admin::environment),
+    row!("GET /secrets", ["AdminClient::secret_names"], admin::secret_names),
+    row!("POST /files", ["FileClient::create"], files::create),
+    row!("GET /files/{wf}/{file}", ["FileClient::get"], files::get),
+    row!("GET /files/{wf}/{file}/upload-url", ["FileClient::upload_url"], files::upload_url),
+    row!("GET /files/{wf}/{file}/download-url", ["FileClient::download_url"], files::download_url),
+    row!("PUT /files/content/{wf}/{file}", ["FileClient::upload"], files::upload_and_download),
+    row!("GET /files/content/{wf}/{file}", ["FileClient::download"], files::upload_and_download),
+    row!("POST /files/{wf}/{file}/upload-complete", ["FileClient::complete_upload"], files::complete_upload),
+    row!("POST /files/{wf}/{file}/multipart", ["FileClient::begin_multipart"], not NO_PARTS, files::begin_multipart),
+    row!("GET /files/{wf}/{file}/multipart/{up}/part/{n}", ["FileClient::part_url"], not NO_PARTS, files::part_url),
+    row!("POST /files/{wf}/{file}/multipart/{up}/complete", ["FileClient::complete_multipart"], not NO_PARTS, files::complete_multipart),
+    row!("DELETE /files/{wf}/{file}/multipart/{up}", ["FileClient::abort_multipart"], files::abort_multipart),
+];
+
+/// What the calls bring about beyond their answers.
+pub(crate) const EFFECTS: &[(&str, Test)] = &[
+    ("an event completes a task and starts a workflow", events::acts),
+    ("an event handler acts on its condition", events::acts_on_condition),
+    ("a schedule tells why it can't start a workflow", schedules::fails_to_start),
+    ("a schedule keeps to its time zone", schedules::keeps_to_its_zone),
+    ("a retry goes into sub-workflows", sub_workflows::retry),
+    ("a rerun begins in a sub-workflow", sub_workflows::rerun),
+    ("a signal reaches a sub-workflow", sub_workflows::signal),
+    ("a test of a workflow reaches its sub-workflow", sub_workflows::test),
+];
+
+/// Methods that make other calls of the table, so that they have no operation of their own.
+const COMPOSED: &[&str] = &[
+    "WorkflowClient::bulk",
+    "WorkflowClient::wait",
+    "WorkflowClient::wait_all",
+    "WorkflowClient::run",
+    "WorkflowClient::start_once",
+];
+
+/// The operations that a client should call, from the list of all.
+fn listed() -> Vec<&'static str> {
+    let list = include_str!("../fixtures/operations.txt").lines();
+    let operations = list.filter(|line| !line.starts_with('#') && !line.contains(" absent: "));
+    operations.map(str::trim).filter(|line| !line.is_empty()).collect()
+}
+
+/// Every public method of the clients, as `TaskClient::poll`, read from their sources.
+fn methods_of_clients() -> Vec<String> {
+    let mut methods = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let mut client = None;
+            for line in text.lines() {
+                if let Some(name) = line.strip_prefix("impl ").and_then(|rest| rest.strip_suffix("Client {")) {
+                    // The client of all clients makes no calls.
+                    client = Some(name).filter(|name| !name.is_empty());
+                } else if line == "}" {
+                    client = None;
+                } else if let (Some(client), Some(rest)) = (client, line.strip_prefix("    pub fn ")) {
+                    let name = rest.split(['(', '<']).next().unwrap();
+                    methods.push(format!("{client}Client::{name}"));
+                }
+            }
+        }
+    }
+    methods
+}
+
+#[test]
+fn the_table_has_every_operation_once() {
+    let in_table: Vec<&str> = OPERATIONS.iter().chain(REAL_ONLY).map(|row| row.operation).collect();
+    let (table, list) = (BTreeSet::from_iter(in_table.iter()), BTreeSet::from_iter(listed()));
+    assert_eq!(table.len(), in_table.len(), "an operation is there twice");
+    let table = BTreeSet::from_iter(in_table);
+    let missing: Vec<_> = list.difference(&table).collect();
+    let unknown: Vec<_> = table.difference(&list).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "missing: {missing:?}, unknown: {unknown:?}");
+    assert_eq!(listed().len(), list.len(), "an operation is listed twice");
+}
+
+#[test]
+fn the_table_has_every_method_of_the_clients() {
+    let rows = OPERATIONS.iter().chain(REAL_ONLY);
+    let in_table: BTreeSet<&str> = rows.flat_map(|row| row.methods).chain(COMPOSED).copied().collect();
+    let methods = methods_of_clients();
+    let in_sources: BTreeSet<&str> = methods.iter().map(String::as_str).collect();
+    assert!(in_sources.len() > 100, "the sources were not read: {in_sources:?}");
+    let missing: Vec<_> = in_sources.difference(&in_table).collect();
+    let unknown: Vec<_> = in_table.difference(&in_sources).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "missing: {missing:?}, unknown: {unknown:?}");
+}
+
+#[test]
+fn what_has_no_test_of_success_says_why() {
+    for row in OPERATIONS.iter().chain(REAL_ONLY) {
+        assert_eq!(row.success.is_none(), !row.why_not.is_empty(), "{}", row.operation);
+    }
+}
