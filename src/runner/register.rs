@@ -188,7 +188,14 @@ impl Held {
 
     /// The server has ended the task: its handler is told, and its result is not sent.
     pub(super) fn end(&self) {
-        self.state().ended = true;
+        {
+            let mut state = self.state();
+            // A look that has begun earlier may see what our own report did.
+            if state.stage == Stage::Reporting {
+                return;
+            }
+            state.ended = true;
+        }
         self.cancel("ended on the server");
     }
 
