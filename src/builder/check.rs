@@ -111,8 +111,8 @@ fn checked(def: &WorkflowDef, notes: &[Note], level: usize) -> Vec<String> {
 pub(super) fn name_problem(name: &str) -> Option<&'static str> {
     match name {
         _ if name.trim().is_empty() => Some("is empty"),
-        "." | ".." => Some("can't be part of an address"),
-        _ if name.contains(['/', '\\']) || name.chars().any(char::is_control) => Some("can't be part of an address"),
+        "." | ".." => Some("can't be part of an address: no `/`, `\\` or control characters, not `.` or `..`"),
+        _ if name.contains(['/', '\\']) || name.chars().any(char::is_control) => Some("can't be part of an address: no `/`, `\\` or control characters, not `.` or `..`"),
         _ => None,
     }
 }
@@ -229,7 +229,7 @@ impl<'a> Checker<'a> {
         for (name, branch) in branches(task) {
             // A case of a switch may be empty.
             if branch.is_empty() && matches!(kind(task), "FORK_JOIN" | "DO_WHILE") {
-                self.found(place, format_args!("{name} is empty: a noop does nothing"));
+                self.found(place, format_args!("{name} is empty: put a task in, `Node::noop` where nothing is to be done"));
             }
         }
         if task.start_delay.is_some_and(|delay| delay < 0) {

@@ -13,6 +13,15 @@ use crate::{
 
 /// The calls under `/metadata`. From [`Client::metadata`](crate::Client::metadata).
 ///
+/// What exists already is treated as the server does it:
+///
+/// | | when there is one | when there is none |
+/// |---|---|---|
+/// | [`register_task`](Self::register_task), [`register_tasks`](Self::register_tasks) | replaces it | makes it |
+/// | [`update_task`](Self::update_task) | replaces it | an error |
+/// | [`register_workflow`](Self::register_workflow) | an error | makes it |
+/// | [`overwrite_workflow`](Self::overwrite_workflow), [`update_workflow`](Self::update_workflow), [`update_workflows`](Self::update_workflows) | replaces the version | makes it |
+///
 /// ```
 /// # #[cfg(feature = "embedded")] {
 /// use conductor_sync::{Client, Config, WorkflowDef, WorkflowTask};
