@@ -116,8 +116,14 @@ impl Error {
     }
 
     /// JSON that is not what was expected; a `text` that is none is quoted in part.
-    pub(crate) fn decode(what: impl Into<String>, source: serde_json::Error, text: &str) -> Self {
-        let mut message = format!("not the expected JSON: {}", without_value(&source));
+    pub(crate) fn decode(
+        what: impl Into<String>,
+        place: Option<String>,
+        source: serde_json::Error,
+        text: &str,
+    ) -> Self {
+        let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+        let mut message = format!("not the expected JSON: {place}{}", without_value(&source));
         // An object or a list is somebody's data, of which nothing shall get into a log.
         if !text.trim_start().starts_with(['{', '[']) {
             message.push_str(&format!("; it starts with `{}`", excerpt(text)));
@@ -254,8 +260,8 @@ pub(crate) fn without_value(error: &serde_json::Error) -> String {
         Some(format!("{kind}, expected {expected}"))
     };
     for begin in ["invalid type: ", "invalid value: ", "unknown variant "] {
-        if let Some(rest) = text.strip_prefix(begin).and_then(cut) {
-            return format!("{begin}{rest}").replace(" ,", ",");
+        if let Some((place, rest)) = text.split_once(begin).and_then(|(place, rest)| Some((place, cut(rest)?))) {
+            return format!("{place}{begin}{rest}").replace(" ,", ",");
         }
     }
     text

@@ -24,6 +24,7 @@ use ureq::{
 use crate::{
     config::Config,
     error::{Error, ErrorKind, Result, excerpt},
+    json::misfit,
     metrics::Metrics,
 };
 
@@ -232,14 +233,15 @@ impl Answer<'_> {
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
         self.refuse_page()?;
         serde_json::from_slice(&self.body).map_err(|e| {
-            Error::decode(self.operation(), e, &String::from_utf8_lossy(&self.body)).with_status(self.status)
+            let text = String::from_utf8_lossy(&self.body);
+            Error::decode(self.operation(), misfit::<T>(&text), e, &text).with_status(self.status)
         })
     }
 
     /// As [`Answer::json`], borrowing from `text`, which is the body.
     pub(crate) fn json_text<'t, T: Deserialize<'t>>(&self, text: &'t str) -> Result<T> {
         self.refuse_page()?;
-        serde_json::from_str(text).map_err(|e| Error::decode(self.operation(), e, text).with_status(self.status))
+        serde_json::from_str(text).map_err(|e| Error::decode(self.operation(), None, e, text).with_status(self.status))
     }
 
     /// As [`Answer::json`], but `None` for an empty body or a 204.

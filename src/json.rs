@@ -57,7 +57,7 @@ impl RawJson {
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_str(self.get()).map_err(|e| {
             let place = misfit::<T>(self.get()).unwrap_or_else(|| "JSON".to_owned());
-            Error::decode(place, e, self.get())
+            Error::decode(place, None, e, self.get())
         })
     }
 
@@ -84,7 +84,7 @@ impl RawJson {
 pub(crate) fn misfit<T: DeserializeOwned>(text: &str) -> Option<String> {
     let mut decoder = serde_json::Deserializer::from_str(text);
     let error = serde_path_to_error::deserialize::<_, T>(&mut decoder).err()?;
-    error.path().iter().next().is_some().then(|| error.path().to_string())
+    Some(error.path().to_string()).filter(|path| !matches!(path.as_str(), "." | "?"))
 }
 
 impl Default for RawJson {
@@ -154,7 +154,7 @@ impl FromStr for RawJson {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        RawValue::from_string(text.trim().to_owned()).map(Self).map_err(|e| Error::decode("JSON", e, text))
+        RawValue::from_string(text.trim().to_owned()).map(Self).map_err(|e| Error::decode("JSON", None, e, text))
     }
 }
 

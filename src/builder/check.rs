@@ -112,7 +112,9 @@ pub(super) fn name_problem(name: &str) -> Option<&'static str> {
     match name {
         _ if name.trim().is_empty() => Some("is empty"),
         "." | ".." => Some("can't be part of an address: no `/`, `\\` or control characters, not `.` or `..`"),
-        _ if name.contains(['/', '\\']) || name.chars().any(char::is_control) => Some("can't be part of an address: no `/`, `\\` or control characters, not `.` or `..`"),
+        _ if name.contains(['/', '\\']) || name.chars().any(char::is_control) => {
+            Some("can't be part of an address: no `/`, `\\` or control characters, not `.` or `..`")
+        }
         _ => None,
     }
 }
@@ -229,7 +231,10 @@ impl<'a> Checker<'a> {
         for (name, branch) in branches(task) {
             // A case of a switch may be empty.
             if branch.is_empty() && matches!(kind(task), "FORK_JOIN" | "DO_WHILE") {
-                self.found(place, format_args!("{name} is empty: put a task in, `Node::noop` where nothing is to be done"));
+                self.found(
+                    place,
+                    format_args!("{name} is empty: put a task in, `Node::noop` where nothing is to be done"),
+                );
             }
         }
         if task.start_delay.is_some_and(|delay| delay < 0) {
