@@ -307,7 +307,7 @@ mod tests {
         }
         assert_eq!(told::<u32>(r#""se, expected cret""#), "invalid type: string, expected u32 at line 1 column 19");
         assert_eq!(told::<u32>("-41"), "invalid value: integer, expected u32 at line 1 column 3");
-        assert_eq!(told::<bool>("4111.5"), "invalid type: floating point, expected a boolean at line 1 column 6");
+        assert_eq!(told::<bool>("[4111]"), "invalid type: sequence, expected a boolean at line 1 column 0");
         assert_eq!(told::<Vec<u8>>("{}"), "invalid type: map, expected a sequence at line 1 column 0");
         assert_eq!(told::<Colour>(r#""secret""#), "unknown variant, expected `Red` or `Green` at line 1 column 8");
     }

@@ -49,13 +49,6 @@ const MAX_ERROR_BYTES: u64 = 64 << 10;
 /// Two of these belong to each connection; tasks of usual size fit, larger bodies take several reads.
 const BUFFER_BYTES: usize = 16 << 10;
 
-/// A body of this size is announced first: where it is refused for its size, the answer would be lost when the other side
-/// closes while it is still being sent.
-const ASK_FIRST_BYTES: usize = 256 << 10;
-
-/// A server that does not say that it takes an announced body gets it after this.
-const ASK_FIRST_WAIT: Duration = Duration::from_millis(500);
-
 /// The longest pause a `Retry-After` can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
@@ -307,7 +300,6 @@ impl Http {
             .user_agent(concat!("conductor-sync/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(connect_timeout))
             .timeout_global(Some(request_timeout))
-            .timeout_await_100(Some(ASK_FIRST_WAIT))
             .max_idle_connections(MAX_IDLE_CONNECTIONS)
             .max_idle_connections_per_host(MAX_IDLE_CONNECTIONS)
             .max_idle_age(MAX_IDLE_AGE)
@@ -376,25 +368,15 @@ impl Http {
     }
 
     fn exchange<'a>(&'a self, request: &'a Request<'_>) -> Result<Answer<'a>> {
-        let ask_first = request.body.as_ref().is_some_and(|(_, body)| body.len() >= ASK_FIRST_BYTES);
-        match self.one_exchange(request, ask_first) {
-            Err(error) if ask_first && error.status() == Some(417) => self.one_exchange(request, false),
-            outcome => outcome,
-        }
-    }
-
-    fn one_exchange<'a>(&'a self, request: &'a Request<'_>, ask_first: bool) -> Result<Answer<'a>> {
         let url = format!("{}{}", self.base, request.path);
         let limit = request.limit.filter(|limit| *limit < self.request_timeout);
         let agent = &self.agent;
         let sent = match (request.method, &request.body) {
             (Method::Get, _) => limited(agent.get(url), limit).call(),
-            (Method::Delete, Some(body)) => {
-                send_body(limited(agent.delete(url).force_send_body(), limit), body, ask_first)
-            }
+            (Method::Delete, Some(body)) => send_body(limited(agent.delete(url).force_send_body(), limit), body),
             (Method::Delete, None) => limited(agent.delete(url), limit).call(),
-            (Method::Post, Some(body)) => send_body(limited(agent.post(url), limit), body, ask_first),
-            (Method::Put, Some(body)) => send_body(limited(agent.put(url), limit), body, ask_first),
+            (Method::Post, Some(body)) => send_body(limited(agent.post(url), limit), body),
+            (Method::Put, Some(body)) => send_body(limited(agent.put(url), limit), body),
             (Method::Post, None) => limited(agent.post(url), limit).send_empty(),
             (Method::Put, None) => limited(agent.put(url), limit).send_empty(),
         };
@@ -507,13 +489,8 @@ fn switch_of(route: &str) -> Option<&'static str> {
 fn send_body(
     builder: ureq::RequestBuilder<WithBody>,
     (kind, body): &(&str, Vec<u8>),
-    ask_first: bool,
 ) -> std::result::Result<Response<ureq::Body>, ureq::Error> {
-    let builder = builder.header(header::CONTENT_TYPE, *kind);
-    match ask_first {
-        true => builder.header(header::EXPECT, "100-continue").send(&body[..]),
-        false => builder.send(&body[..]),
-    }
+    builder.header(header::CONTENT_TYPE, *kind).send(&body[..])
 }
 
 fn limited<B>(builder: ureq::RequestBuilder<B>, limit: Option<Duration>) -> ureq::RequestBuilder<B> {

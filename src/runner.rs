@@ -8,6 +8,7 @@ mod keep;
 mod poll;
 mod readiness;
 mod register;
+mod report;
 mod retry;
 #[cfg(unix)]
 mod signals;
@@ -40,12 +41,13 @@ use keep::{Errands, beat, check, keep};
 use poll::{Poller, Polling, Told, help};
 use readiness::Readiness;
 use register::{Held, Register};
+use report::Report;
 use slot::{Places, SlotSource};
-use update::{Delivery, OnUndeliverable, Outbox, Report, Updater, hold_retries};
+use update::{Delivery, OnUndeliverable, Outbox, Updater, hold_retries};
 
 use handle::Switch;
 pub use handle::{RunnerControl, RunnerHandle, StopReport};
-pub use update::UndeliverableResult;
+pub use report::UndeliverableResult;
 
 /// Undelivered results that are kept for each thread before the pools wait.
 const UNDELIVERED_PER_THREAD: usize = 2;
@@ -305,8 +307,9 @@ impl Build {
         let stopping = Arc::new(AtomicBool::new(false));
         let last_try = Arc::new(OnceLock::new());
         let on_undeliverable = runner.on_undeliverable.clone();
-        let delivery =
-            Delivery::new(runner.client.clone(), Arc::clone(&register), on_undeliverable, Arc::clone(&last_try));
+        let n_places = n_threads_in_all * UNDELIVERED_PER_THREAD;
+        let (client, known) = (runner.client.clone(), Arc::clone(&register));
+        let delivery = Delivery::new(client, known, on_undeliverable, Arc::clone(&last_try), n_places);
         Ok(Self {
             alarm,
             stop,
@@ -315,11 +318,7 @@ impl Build {
             too_late: Arc::new(OnceLock::new()),
             register,
             nudge,
-            outbox: Outbox {
-                places: Places::new(n_threads_in_all * UNDELIVERED_PER_THREAD),
-                reports: reports_in,
-                over,
-            },
+            outbox: Outbox { places: Places::new(n_places), reports: reports_in, over },
             reports,
             over: Some(over_in),
             readiness,

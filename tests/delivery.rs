@@ -5,18 +5,15 @@
 mod common;
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread,
     time::Duration,
 };
 
-use common::{Answer, Call, Server, echo, quiet_handlers, start, stop_clean, task, task_with, tasks};
-use conductor_sync::{Client, Config, RawJson, TaskError, TaskResult, TaskResultStatus, TaskRunner, Worker};
+use common::{Answer, Call, Request, Server, echo, quiet_handlers, start, stop_clean, task, task_with, tasks};
+use conductor_sync::{Client, TaskError, TaskRunner, Worker};
 use crossbeam_channel::bounded;
 use serde_json::{Value, json};
 
@@ -229,17 +226,16 @@ fn a_result_that_alone_meets_errors_while_others_get_through_is_set_aside() {
 
 /// Each holds a place, so that nothing would be fetched any more.
 #[test]
-fn a_lone_result_is_kept_while_the_server_can_write_nothing() {
+fn a_lone_result_is_kept_although_the_server_says_500_for_long() {
     let cured = Arc::new(AtomicBool::new(false));
     let is_cured = Arc::clone(&cured);
     let server = Server::start(move |r| {
-        let fails = (r.is_update() || r.is_heartbeat()) && !is_cured.load(Ordering::Acquire);
+        let fails = r.is_update() && !is_cured.load(Ordering::Acquire);
         fails.then(|| Answer::refused(500, "could not execute statement"))
     });
     server.add([task("t0")]);
     let handle = start(&server, echo());
-    // Then it was refused often enough to ask whether it is the result that is refused.
-    server.wait_for("a heartbeat", |all| all.iter().any(|r| r.is_heartbeat() && r.answered.is_some()));
+    server.wait_for_updates("t0", 9);
     cured.store(true, Ordering::Release);
     // One that gets through spares it its pause.
     server.add([task("t1")]);
@@ -249,60 +245,76 @@ fn a_lone_result_is_kept_while_the_server_can_write_nothing() {
     assert!(updates.iter().all(|u| u.body == updates[0].body && u.status() == "COMPLETED"));
 }
 
-/// A server that looks at no more than the head of a large request: `answer` decides by it. Says how many came.
-fn door(answer: impl Fn(&str) -> Option<&'static str> + Send + 'static) -> (Client, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let url = format!("http://{}/api", listener.local_addr().unwrap());
-    let n_requests = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&n_requests);
-    let serve = move || {
-        for connection in listener.incoming() {
-            let mut connection = BufReader::new(connection.unwrap());
-            let (mut head, mut length) = (String::new(), 0);
-            while !head.ends_with("\r\n\r\n") {
-                assert_ne!(connection.read_line(&mut head).unwrap(), 0);
-            }
-            count.fetch_add(1, Ordering::AcqRel);
-            let head = head.to_ascii_lowercase();
-            for line in head.lines() {
-                length = line.strip_prefix("content-length: ").map_or(length, |n| n.parse().unwrap());
-            }
-            let refusal = answer(&head);
-            if refusal.is_none() {
-                connection.read_exact(&mut vec![0; length]).unwrap();
-            }
-            let text = refusal.unwrap_or("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nt");
-            connection.get_mut().write_all(text.as_bytes()).unwrap();
-        }
-    };
-    thread::Builder::new().name("door".to_owned()).spawn(serve).unwrap();
-    (Client::new(Config::new(&url).unwrap()).unwrap(), n_requests)
-}
-
-fn large_result() -> TaskResult {
-    let text: RawJson = json!({"text": "x".repeat(8 << 20)}).to_string().parse().unwrap();
-    TaskResult::new("w", "t", TaskResultStatus::Completed).output(text)
-}
-
 #[test]
-fn a_body_that_is_refused_for_its_size_before_it_is_sent_is_no_lost_answer() {
-    let (client, n_requests) =
-        door(|_| Some("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
-    for _ in 0..5 {
-        let error = client.tasks().update(&large_result()).unwrap_err();
-        assert_eq!(error.status(), Some(413), "{error}");
+fn a_large_result_whose_connection_alone_is_reset_each_time_is_set_aside() {
+    let server = Server::start(|r| (r.is_update() && r.body.len() > 1_000_000).then_some(Answer::Reset));
+    server.add([task_with("large", json!({"inputData": {"size": 2_000_000}}))]);
+    let of_size = |_: &_, input: Value| Ok("x".repeat(usize::try_from(input["size"].as_u64().unwrap_or(1)).unwrap()));
+    let worker = Worker::new("job", of_size).poll_timeout(Duration::from_millis(200));
+    let handle = TaskRunner::new(&server.client()).worker(worker).threads(4).start().unwrap();
+    // Others get through all the while.
+    let mut n_others: usize = 0;
+    let is_settled = |all: &[Request]| all.iter().any(|r| r.is_update() && r.status().starts_with("FAILED"));
+    while !server.comes(Duration::from_millis(500), is_settled) {
+        server.add((n_others..n_others + 2).map(|n| task(&format!("t{n}"))));
+        n_others += 2;
+        assert!(n_others < 200, "it is tried for ever");
     }
-    assert_eq!(n_requests.load(Ordering::Acquire), 5);
+    server.wait_for_tasks(n_others + 1);
+    assert_eq!(stop_clean(handle).completed, u64::try_from(n_others).unwrap() + 1);
+    // Each try may have been taken, so its task is looked at first.
+    assert!(!server.calls(&Call::Get("large".into())).is_empty());
 }
 
 #[test]
-fn a_body_is_sent_as_it_is_where_it_can_not_be_announced() {
-    let (client, n_requests) = door(|head| {
-        let refusal = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        head.contains("expect: 100-continue").then_some(refusal)
+fn a_result_that_was_taken_is_not_replaced_by_a_failure() {
+    let server = Server::start(|r| match &r.call {
+        Call::Update(_) if r.nth == 0 => Some(Answer::Reset),
+        Call::Update(_) => Some(Answer::status(413, "text/plain", "too large")),
+        Call::Get(id) => Some(Answer::json(200, &task_with(id, json!({"status": "COMPLETED"})))),
+        _ => None,
     });
-    client.tasks().update(&large_result()).unwrap();
-    assert_eq!(n_requests.load(Ordering::Acquire), 2);
+    server.add([task("t0")]);
+    let handle = start(&server, echo());
+    server.wait_for("a look", |all| all.iter().any(|r| matches!(r.call, Call::Get(_))));
+    assert_eq!(stop_clean(handle).completed, 1);
+    assert!(server.updates("t0").iter().all(|u| u.status() == "COMPLETED"));
+}
+
+#[test]
+fn an_unanswered_in_progress_result_is_let_go_where_no_look_is_allowed() {
+    let server = Server::start(|r| match &r.call {
+        Call::Update(_) => Some(Answer::Reset),
+        Call::Get(_) => Some(Answer::refused(403, "no")),
+        _ => None,
+    });
+    server.add([task("t0")]);
+    let worker = Worker::new("job", |_, _: Value| -> Result<(), TaskError> {
+        Err(TaskError::in_progress(Duration::from_secs(5)))
+    });
+    let handle = start(&server, worker.poll_timeout(Duration::from_millis(200)));
+    let looks = Call::Get("t0".into());
+    server.wait_for("five looks", |all| all.iter().filter(|r| r.call == looks && r.answered.is_some()).count() >= 5);
+    assert_eq!(stop_clean(handle).completed, 1);
+    assert_eq!(server.updates("t0").len(), 1);
+}
+
+#[test]
+fn a_retry_after_that_is_shorter_than_the_pause_does_not_outlast_an_outage() {
+    let down = Arc::new(AtomicBool::new(true));
+    let is_down = Arc::clone(&down);
+    let server = Server::start(move |r| {
+        let fails = r.is_update() && is_down.load(Ordering::Acquire);
+        fails.then(|| Answer::with_headers(503, "text/plain", "Retry-After: 0\r\n", b"later"))
+    });
+    server.add([task("t0")]);
+    let handle = start(&server, echo());
+    // The pauses are some seconds long by now.
+    server.wait_for_updates("t0", 7);
+    down.store(false, Ordering::Release);
+    // A stop shortens what is our own choice.
+    let report = handle.stop(Duration::from_secs(2));
+    assert_eq!((report.completed, report.is_clean()), (1, true));
 }
 
 #[test]

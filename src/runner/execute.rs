@@ -14,8 +14,9 @@ use crate::{
     metrics::Metrics,
     runner::{
         register::{End, Held, Register},
+        report::{Report, Unfit, small_body},
         slot::Slot,
-        update::{Outbox, Report, Unfit, small_body},
+        update::Outbox,
     },
     task::TaskResultStatus,
     worker::{Handler, TaskContext, outcome::Outcome},

@@ -22,7 +22,8 @@ use crate::{
         execute::Assigned,
         readiness::Readiness,
         register::{Register, Stage},
-        update::{Outbox, Report, Retry},
+        report::Report,
+        update::{Outbox, Retry},
     },
     task::FAR,
 };
@@ -157,10 +158,7 @@ impl RunnerHandle {
         self.alarm.stop();
         let grace_end = begun + grace.min(FAR);
         let last_try = *self.last_try.get_or_init(|| grace_end);
-        if let Some(retries) = self.retries.take() {
-            // Nobody reads only when a thread of the runner has panicked.
-            let _unread = retries.send(Retry::Stop(last_try));
-        }
+        self.hurry(last_try);
         let is_idle = || self.polls_have_ended() && !self.register.any(|stage| stage != Stage::Reporting);
         let forced = self.wait(grace_end, Duration::ZERO, force, is_idle);
         // Whoever takes a task from now on gives it back; what nobody takes is given back here, twice, since a last poll may
@@ -174,9 +172,12 @@ impl RunnerHandle {
         let report = self.report(!self.polls_have_ended());
         // The updaters and keepers end when nothing can come any more.
         self.outbox = None;
+        self.retries = None;
         self.over = None;
         self.waiting.clear();
-        let join = Instant::now() + if report.is_clean() { JOIN } else { JOIN_STUCK };
+        let now = Instant::now();
+        let join = if report.is_clean() { (now + JOIN).min(end) } else { now };
+        let join = join.max(now + JOIN_STUCK);
         for ended in self.ended.drain(..) {
             // Nothing is sent on these: they close when the thread has ended, or the deadline passes.
             let _ended = ended.recv_deadline(join);
@@ -206,6 +207,7 @@ impl RunnerHandle {
                 recv(pollers) -> _ => pollers = &never_ended,
                 recv(force) -> signal => {
                     log::warn!("a further signal ({}) ends the grace", signal.unwrap_or_default());
+                    self.hurry(Instant::now());
                     forced = true;
                     end = end.min(Instant::now() + when_forced);
                 }
@@ -213,6 +215,14 @@ impl RunnerHandle {
             }
         }
         forced
+    }
+
+    /// Has every report that waits tried once more: those that may be at once, the others at `last_try`.
+    fn hurry(&self, last_try: Instant) {
+        if let Some(retries) = &self.retries {
+            // Nobody reads only when a thread of the runner has panicked.
+            let _unread = retries.send(Retry::Stop(last_try));
+        }
     }
 
     fn polls_have_ended(&self) -> bool {

@@ -21,9 +21,10 @@ use crate::{
         execute::Assigned,
         readiness::Readiness,
         register::{Held, Register},
+        report::{Report, small_body},
         retry::{Allowed, Backoff, Limit, Notice, Trouble},
         slot::{Slot, SlotSource},
-        update::{Outbox, Report, small_body},
+        update::Outbox,
     },
     task::{TaskResult, TaskResultStatus},
     worker::{
@@ -85,15 +86,17 @@ pub(crate) struct Polling {
     pub(crate) stop: Receiver<()>,
 }
 
-/// What may be logged about failing polls in a while, of all workers together.
+/// What may be logged about polls in a while, of all workers together.
 pub(crate) struct Told {
     began: Limit,
     goes_on: Limit,
+    /// Tasks that are not run.
+    odd: Limit,
 }
 
 impl Default for Told {
     fn default() -> Self {
-        Self { began: Limit::new(5), goes_on: Limit::new(1) }
+        Self { began: Limit::new(5), goes_on: Limit::new(1), odd: Limit::new(5) }
     }
 }
 
@@ -215,6 +218,10 @@ impl Poller {
             Waited::Stop => return false,
             Waited::Other => return true,
         };
+        // A helper may have been told to wait meanwhile.
+        if self.polling.pace().left(Instant::now()).is_some() {
+            return true;
+        }
         let mut slots = vec![first];
         slots.extend(self.polling.more_slots());
         let asked = slots.len();
@@ -492,7 +499,8 @@ impl Polling {
             return;
         };
         let task_type = &self.task_type;
-        match trouble.failed(now) {
+        let may_tell = || self.told.lock().unwrap_or_else(PoisonError::into_inner).odd.take(now) != Allowed::No;
+        match trouble.failed(now).filter(|_| may_tell()) {
             Some(Notice::Began) => log::error!("poll {task_type}: {} tasks are not run; the first: {first}", odd.len()),
             Some(Notice::GoesOn(since, n_polls)) => {
                 log::error!("poll {task_type}: tasks are not run for_s={} n_polls={n_polls}: {first}", since.as_secs());

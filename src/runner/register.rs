@@ -237,6 +237,11 @@ impl Held {
         std::mem::take(&mut state.doubtful_beat)
     }
 
+    /// Whether a heartbeat was sent after this.
+    pub(super) fn was_kept_after(&self, at: Instant) -> bool {
+        self.state().last_beat.is_some_and(|beat| beat >= at)
+    }
+
     /// Lets heartbeats go on between two tries of a report.
     pub(crate) fn end_report(&self) {
         self.state().report_on_wire = false;

@@ -20,29 +20,30 @@ use crate::{
     runner::{
         crew::Crew,
         execute::discard,
-        register::{End, GONE_AGAIN_AFTER, Held, Register},
-        retry::{Allowed, Backoff, Limit, Notice, RetryQueue, Trouble},
-        slot::{Places, Token},
+        register::{End, Held, Register},
+        report::{Kind, Refusals, Report, UndeliverableResult, small_body},
+        retry::{Allowed, Limit, Notice, RetryQueue, Trouble},
+        slot::Places,
     },
     task::{FAR, Task, TaskResult, TaskResultStatus},
-    worker::{TaskContext, outcome::shorten},
+    worker::outcome::shorten,
 };
-
-/// The longest pause between two tries.
-const PAUSE_CAP: Duration = Duration::from_secs(30);
 
 /// While the runner stops, no pause is longer, unless the server asks for it: each report shall have another try within the
 /// grace.
 const STOPPING_CAP: Duration = Duration::from_millis(500);
 
-/// A report that failed is tried at once when others get through again, but no more often than this: it may be the report.
-const MOST_HURRIES: u32 = 3;
+/// And so many reports are not tried more often than one in this time.
+const STOPPING_GAP: Duration = Duration::from_millis(5);
 
 /// A result that a heartbeat has undone is sent again; a server where it still does not show after so many looks ignores it.
 const MOST_LOOKS: u32 = 5;
 
-/// A server that acknowledges a result and does not let its task be looked at is believed after so many tries.
-const MOST_FAILED_LOOKS: u32 = 20;
+/// A heartbeat that got no answer may still be at work in a server that answers again, for about this long.
+const LATE_BEAT: Duration = Duration::from_millis(500);
+
+/// It may also come to its end after the first look at the result, so there is a second.
+const SECOND_LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// This many refusals, while as many other reports got through, show that it is the report and not the server.
 const SUSPECT_AFTER: u64 = 8;
@@ -51,8 +52,11 @@ const SUSPECT_AFTER: u64 = 8;
 const OTHERS_GET_THROUGH: u64 = 90;
 
 /// Without enough others to compare with, a heartbeat of the same task, which the server has to write as well, must get
-/// through after so many refusals: some ten seconds.
-const SUSPECT_ALONE_AFTER: u64 = 9;
+/// through after so long.
+const SUSPECT_ALONE_AFTER: Duration = Duration::from_secs(300);
+
+/// A body of this size that never gets an answer may be what a proxy refuses by closing the connection: many take 1 MB.
+const LARGE_BODY_BYTES: usize = 1_000_000;
 
 /// An updater without work ends after this, unless it is the last.
 const IDLE_END: Duration = Duration::from_secs(10);
@@ -116,138 +120,6 @@ pub(crate) fn is_gone(error: &Error) -> bool {
     error.is_not_found() && error.server_message().is_some_and(|message| message.starts_with("No such "))
 }
 
-/// A finished task on its way to the server.
-#[derive(Debug)]
-pub(crate) struct Report {
-    held: Arc<Held>,
-    body: Vec<u8>,
-    kind: Kind,
-    backoff: Backoff,
-    /// When it was first offered.
-    first_try: Option<Instant>,
-    /// A try got no whole answer, so the server may have taken it.
-    ambiguous: bool,
-    /// When the server first said that it knows no such task.
-    gone: Option<Instant>,
-    /// The server asked for the pause that it waits out.
-    asked_to_wait: bool,
-    n_hurries: u32,
-    /// A heartbeat got no clear answer, so it may undo the result when that has been acknowledged already.
-    doubtful: bool,
-    n_looks: u32,
-    n_failed_looks: u32,
-    refusals: Option<Refusals>,
-    /// What it stands for, until that was told.
-    unfit: Option<Unfit>,
-    /// The right to be undelivered; taken by an updater, given back when the report is settled.
-    place: Option<Token>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    /// Ends the task; sending it twice is safe.
-    Final,
-    /// Puts the task back into the queue; sending it twice may take it from whoever has it then.
-    InProgress,
-    /// Puts a task back that was not started.
-    GiveBack,
-    /// Fails the task in place of a report that the server refused.
-    Substitute,
-}
-
-#[derive(Debug)]
-struct Refusals {
-    n: u64,
-    /// How many reports had been tried and had got through before.
-    tries_before: u64,
-    settled_before: u64,
-    /// How many reports had got through after a refusal before.
-    recovered_before: u64,
-}
-
-impl Report {
-    pub(crate) fn new(held: Arc<Held>, body: Vec<u8>, in_progress: bool) -> Self {
-        Self::of_kind(held, body, if in_progress { Kind::InProgress } else { Kind::Final })
-    }
-
-    /// Hands a task that was not started back to the server, for another worker to have at once.
-    pub(crate) fn give_back(context: &TaskContext, held: Arc<Held>) -> Self {
-        let mut result = context.result(TaskResultStatus::InProgress);
-        // The report replaces the output on the server, so what was there goes along.
-        result.output_data = context.output_so_far().cloned();
-        held.set_reporting(true);
-        Self::of_kind(held, small_body(&result), Kind::GiveBack)
-    }
-
-    /// What is left of the second in which the server is not asked again about a task that it does not know.
-    fn gone_pause(&self) -> Duration {
-        self.gone.map_or(Duration::ZERO, |at| (at + GONE_AGAIN_AFTER).saturating_duration_since(Instant::now()))
-    }
-
-    /// Whether its pause is of our own choice.
-    fn may_be_early(&mut self) -> bool {
-        !self.asked_to_wait && self.gone_pause().is_zero()
-    }
-
-    /// Whether its pause may be cut short since others get through again.
-    fn hurry(&mut self) -> bool {
-        let may = self.may_be_early() && self.n_hurries < MOST_HURRIES;
-        self.n_hurries += u32::from(may);
-        may
-    }
-
-    pub(crate) fn in_place_of(mut self, unfit: Option<Unfit>) -> Self {
-        self.unfit = unfit;
-        self
-    }
-
-    fn of_kind(held: Arc<Held>, body: Vec<u8>, kind: Kind) -> Self {
-        Self {
-            held,
-            body,
-            kind,
-            backoff: Backoff::new(PAUSE_CAP),
-            first_try: None,
-            ambiguous: false,
-            gone: None,
-            asked_to_wait: false,
-            n_hurries: 0,
-            doubtful: false,
-            n_looks: 0,
-            n_failed_looks: 0,
-            refusals: None,
-            unfit: None,
-            place: None,
-        }
-    }
-}
-
-/// A handler's result that no server would take.
-#[derive(Debug)]
-pub(crate) struct Unfit {
-    pub(crate) body: Vec<u8>,
-    pub(crate) reason: String,
-}
-
-/// A body of texts and JSON that was checked before, which can always be written.
-pub(crate) fn small_body(result: &TaskResult) -> Vec<u8> {
-    serde_json::to_vec(result).unwrap_or_default()
-}
-
-/// A result that the server does not take.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct UndeliverableResult {
-    /// The task it belongs to.
-    pub task_id: String,
-    /// The workflow of the task.
-    pub workflow_id: String,
-    /// What the server said.
-    pub reason: String,
-    /// The whole report as it was sent: see [`TaskResult`].
-    pub result: RawJson,
-}
-
 /// What is called with a result that the server does not take.
 pub(crate) type OnUndeliverable = Arc<dyn Fn(&UndeliverableResult) + Send + Sync>;
 
@@ -264,6 +136,9 @@ pub(crate) struct Delivery {
     n_settled: AtomicU64,
     /// How many of those had been refused before.
     n_recovered: AtomicU64,
+    /// How many reports wait without a place, and how many may.
+    n_aside: AtomicU64,
+    most_aside: usize,
     /// How many reports are on their way.
     n_undelivered: AtomicU64,
     /// Whether the last answer was no acknowledgement.
@@ -282,6 +157,7 @@ impl Delivery {
         register: Arc<Register>,
         on_undeliverable: Option<OnUndeliverable>,
         last_try: Arc<OnceLock<Instant>>,
+        most_aside: usize,
     ) -> Self {
         Self {
             client,
@@ -291,6 +167,8 @@ impl Delivery {
             n_tries: AtomicU64::new(0),
             n_settled: AtomicU64::new(0),
             n_recovered: AtomicU64::new(0),
+            n_aside: AtomicU64::new(0),
+            most_aside,
             n_undelivered: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
             in_trouble: AtomicBool::new(false),
@@ -318,52 +196,63 @@ impl Delivery {
         if !report.held.is_wanted() {
             return self.drop_report(report, End::Dropped);
         }
-        if report.ambiguous && matches!(report.kind, Kind::InProgress | Kind::GiveBack) {
+        if report.ambiguous_since.is_some() && matches!(report.kind, Kind::InProgress | Kind::GiveBack) {
             match self.is_still_ours(&report) {
                 Ok(true) => {}
                 Ok(false) => return self.settle(report),
                 Err(error) if is_gone(&error) => return self.not_taken(report, Verdict::Gone, &error),
                 // An id that no call can look up.
                 Err(error) if error.kind() == ErrorKind::Invalid => {}
-                Err(error) => return self.again(report, &error),
+                Err(error) if report.looks_again(&error) || error.is_retryable() => return self.again(report, &error),
+                Err(error) => {
+                    self.tell_unshown(&format!("a task that may be in other hands is let go: {error}"), &report.held);
+                    return self.settle(report);
+                }
             }
         }
+        if report.acknowledged {
+            return self.verify(report);
+        }
+        let is_final = matches!(report.kind, Kind::Final | Kind::Substitute);
         report.doubtful |= report.held.begin_report();
+        if is_final && report.doubtful && !report.beat_waited_for {
+            report.held.end_report();
+            return Some(self.wait_for_late_beat(report));
+        }
         let outcome = self.post(&report);
-        let begun = now;
-        match verdict(&outcome) {
-            Verdict::Settled => {
-                if report.doubtful && matches!(report.kind, Kind::Final | Kind::Substitute) {
-                    match self.was_undone(&mut report) {
-                        Ok(false) => {}
-                        Ok(true) => {
-                            report.held.end_report();
-                            // The server works, so that what was waited before counts no more.
-                            if report.n_looks == 1 {
-                                report.backoff.reset();
-                            }
-                            return Some(self.after_a_pause(report, None));
-                        }
-                        Err(error) => {
-                            report.held.end_report();
-                            return self.again(report, &error);
-                        }
-                    }
-                }
-                report.held.metrics.updated(begun.elapsed());
+        match (verdict(&outcome), outcome) {
+            (Verdict::Settled, _) => {
+                report.doubtful |= report.ambiguous_since.is_some_and(|at| report.held.was_kept_after(at));
+                report.held.metrics.updated(now.elapsed());
                 if report.held.lease_is_over(Instant::now()) {
                     report.held.metrics.late();
                 }
                 self.n_settled.fetch_add(1, Ordering::Relaxed);
                 self.n_recovered.fetch_add(u64::from(report.refusals.is_some()), Ordering::Relaxed);
+                if is_final && report.doubtful {
+                    report.acknowledged = true;
+                    return self.verify(report);
+                }
                 self.settle(report)
             }
-            other => {
+            (verdict, outcome) => {
                 let error = outcome.err().unwrap_or_else(|| Error::new(ErrorKind::Server, "update task", "refused"));
                 report.held.end_report();
-                report.held.metrics.update_failed(begun.elapsed(), error.kind().as_str());
-                report.ambiguous |= error.may_have_been_done();
-                self.not_taken(report, other, &error)
+                report.held.metrics.update_failed(now.elapsed(), error.kind().as_str());
+                report.may_have_been_taken(&error);
+                let is_too_large = error.is_ambiguous() && report.body.len() >= LARGE_BODY_BYTES;
+                self.not_taken(report, if is_too_large { Verdict::Suspect } else { verdict }, &error)
+            }
+        }
+    }
+
+    /// Gives a heartbeat that got no answer time to end on the server: once that answers, and a little longer.
+    fn wait_for_late_beat(&self, mut report: Report) -> (Report, Duration) {
+        match look(&self.client, &report.held) {
+            Err(error) if error.is_retryable() => self.after_a_pause(report, error.retry_after()),
+            _ => {
+                report.beat_waited_for = true;
+                (report, LATE_BEAT)
             }
         }
     }
@@ -393,30 +282,41 @@ impl Delivery {
         Ok(task.status == crate::task::TaskStatus::InProgress && same_hand_out)
     }
 
-    /// Whether a heartbeat that was still under way on the server has overwritten the result (3.32.1 loses it then).
-    fn was_undone(&self, report: &mut Report) -> Result<bool> {
+    /// Looks whether a heartbeat that was still under way on the server has overwritten an acknowledged result, which 3.32.1
+    /// loses then.
+    fn verify(&self, mut report: Report) -> Option<(Report, Duration)> {
         match look(&self.client, &report.held) {
-            Ok(task) if task.status.is_terminal() => return Ok(false),
-            Ok(_) => report.n_looks += 1,
-            // An id that no call can look up, or a task that is not there any more.
-            Err(error) if error.is_not_found() || error.kind() == ErrorKind::Invalid => return Ok(false),
-            Err(error) if report.n_failed_looks < MOST_FAILED_LOOKS => {
-                report.n_failed_looks += 1;
-                return Err(error);
+            Ok(task) if task.status.is_terminal() && report.seen_ended => self.settle(report),
+            Ok(task) if task.status.is_terminal() => {
+                report.seen_ended = true;
+                Some((report, SECOND_LOOK_AFTER))
             }
-            Err(error) => {
-                log::debug!("{error} {}", report.held);
-                return Ok(false);
+            Ok(_) => {
+                report.n_looks += 1;
+                if report.n_looks >= MOST_LOOKS {
+                    self.tell_unshown("a result was acknowledged, and its task still runs", &report.held);
+                    return self.settle(report);
+                }
+                (report.acknowledged, report.seen_ended) = (false, false);
+                report.held.end_report();
+                // The server works, so that what was waited before counts no more.
+                if report.n_looks == 1 {
+                    report.backoff.reset();
+                }
+                Some(self.after_a_pause(report, None))
             }
+            // A task that is not there any more, or an id that no call can look up.
+            Err(error) if error.is_not_found() || error.kind() == ErrorKind::Invalid => self.settle(report),
+            Err(error) if report.looks_again(&error) => Some(self.after_a_pause(report, error.retry_after())),
+            Err(_) => self.settle(report),
         }
-        if report.n_looks < MOST_LOOKS {
-            return Ok(true);
+    }
+
+    /// Tells of a task whose state is in doubt, now and then.
+    fn tell_unshown(&self, what: &str, held: &Held) {
+        if self.unshown.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now()) != Allowed::No {
+            log::warn!("{what} {held}");
         }
-        let mut lines = self.unshown.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.take(Instant::now()) != Allowed::No {
-            log::warn!("a result was acknowledged, and its task still runs {}", report.held);
-        }
-        Ok(false)
     }
 
     fn not_taken(&self, mut report: Report, verdict: Verdict, error: &Error) -> Option<(Report, Duration)> {
@@ -442,8 +342,13 @@ impl Delivery {
     fn is_poison(&self, report: &mut Report) -> bool {
         let (n_tries, n_settled) = (self.n_tries.load(Ordering::Relaxed), self.n_settled.load(Ordering::Relaxed));
         let n_recovered = self.n_recovered.load(Ordering::Relaxed);
-        let fresh =
-            || Refusals { n: 0, tries_before: n_tries - 1, settled_before: n_settled, recovered_before: n_recovered };
+        let fresh = || Refusals {
+            n: 0,
+            since: Instant::now(),
+            tries_before: n_tries - 1,
+            settled_before: n_settled,
+            recovered_before: n_recovered,
+        };
         let refusals = report.refusals.get_or_insert_with(fresh);
         refusals.n += 1;
         if refusals.n < SUSPECT_AFTER {
@@ -457,7 +362,8 @@ impl Delivery {
         if n_others_settled >= SUSPECT_AFTER && (nearly_all || none_recovered) {
             return true;
         }
-        if !none_recovered || refusals.n < SUSPECT_ALONE_AFTER {
+        if !none_recovered || refusals.since.elapsed() < SUSPECT_ALONE_AFTER {
+            self.step_aside(report);
             return false;
         }
         let heartbeat = extend_lease(&self.client, &report.held, FAR);
@@ -465,8 +371,29 @@ impl Delivery {
         heartbeat.is_ok()
     }
 
+    /// Gives the place of a report that is refused again and again to another, so that there are others to compare with; not
+    /// without bound.
+    fn step_aside(&self, report: &mut Report) {
+        let most = u64::try_from(self.most_aside).unwrap_or(u64::MAX);
+        if report.place.is_some() && self.n_aside.load(Ordering::Relaxed) < most {
+            self.n_aside.fetch_add(1, Ordering::Relaxed);
+            report.is_aside = true;
+            report.place = None;
+        }
+    }
+
     /// Sets a refused report aside and fails the task in its place, so that the workflow does not hang.
     fn replace(&self, mut report: Report, error: &Error) -> Option<(Report, Duration)> {
+        // What was taken already must not be overwritten.
+        if report.ambiguous_since.is_some() {
+            match look(&self.client, &report.held) {
+                Ok(task) if task.status.is_terminal() => return self.settle(report),
+                Err(e) if e.is_retryable() && report.looks_again(&e) => {
+                    return Some(self.after_a_pause(report, e.retry_after()));
+                }
+                _ => {}
+            }
+        }
         let held = Arc::clone(&report.held);
         if matches!(report.kind, Kind::Substitute | Kind::GiveBack) {
             log::error!("result set aside: {error} {held}");
@@ -478,6 +405,7 @@ impl Delivery {
         let reason = shorten(&format!("the server refuses the result: {error}"));
         report.body = small_body(&TaskResult::new(&held.workflow_id, &held.task_id, status).reason(reason));
         report.kind = Kind::Substitute;
+        report.ambiguous_since = None;
         report.refusals = None;
         report.backoff.reset();
         Some((report, Duration::ZERO))
@@ -503,8 +431,7 @@ impl Delivery {
         }
     }
 
-    fn again(&self, mut report: Report, error: &Error) -> Option<(Report, Duration)> {
-        report.ambiguous |= error.may_have_been_done();
+    fn again(&self, report: Report, error: &Error) -> Option<(Report, Duration)> {
         self.is_failing.store(true, Ordering::Release);
         let notice = {
             let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
@@ -523,17 +450,18 @@ impl Delivery {
 
     fn after_a_pause(&self, mut report: Report, asked: Option<Duration>) -> (Report, Duration) {
         let pause = report.backoff.pause(asked, fastrand::f64());
-        report.asked_to_wait = asked.is_some();
-        let pause = match self.last_try.get() {
-            None => pause,
-            Some(at) if report.asked_to_wait => {
-                let left = at.saturating_duration_since(Instant::now());
-                // After the last try comes none.
-                if left.is_zero() { pause } else { pause.min(left) }
-            }
-            Some(_) => pause.min(STOPPING_CAP),
+        report.asked_to_wait = asked == Some(pause);
+        let Some(last_try) = self.last_try.get() else {
+            return (report, pause);
         };
-        (report, pause)
+        if report.asked_to_wait {
+            let left = last_try.saturating_duration_since(Instant::now());
+            // After the last try comes none.
+            return (report, if left.is_zero() { pause } else { pause.min(left) });
+        }
+        let n_others = u32::try_from(self.n_undelivered.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+        let cap = STOPPING_CAP.max(STOPPING_GAP.saturating_mul(n_others));
+        (report, pause.min(cap.mul_f64(1.0 - fastrand::f64() / 2.0)))
     }
 
     /// Lets the task go, its report settled.
@@ -547,6 +475,7 @@ impl Delivery {
 
     fn drop_report(&self, report: Report, end: End) -> Option<(Report, Duration)> {
         report.held.metrics.undelivered_changed(-1);
+        self.n_aside.fetch_sub(u64::from(report.is_aside), Ordering::Relaxed);
         if self.n_undelivered.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.is_failing.store(false, Ordering::Release);
         }
@@ -637,15 +566,15 @@ impl Updater {
                 }
             };
             let settled_before = self.delivery.n_settled.load(Ordering::Relaxed);
-            match crew.busy(|| self.delivery.offer(report)) {
-                // Nobody reads only when the runner is over, and then the report is listed as undelivered.
-                Some((report, pause)) => drop(self.retries.send(Retry::At(Instant::now() + pause, Box::new(report)))),
-                None => {
-                    let acknowledged = self.delivery.n_settled.load(Ordering::Relaxed) != settled_before;
-                    if acknowledged && self.delivery.works() {
-                        drop(self.retries.send(Retry::Recovered));
-                    }
-                }
+            let left = crew.busy(|| self.delivery.offer(report));
+            let got_through = left.as_ref().is_none_or(|(report, _)| report.acknowledged)
+                && self.delivery.n_settled.load(Ordering::Relaxed) != settled_before;
+            // Nobody reads only when the runner is over, and then a report is listed as undelivered.
+            if got_through && self.delivery.works() {
+                drop(self.retries.send(Retry::Recovered));
+            }
+            if let Some((report, pause)) = left {
+                drop(self.retries.send(Retry::At(Instant::now() + pause, Box::new(report))));
             }
         }
     }
@@ -654,6 +583,7 @@ impl Updater {
 /// Holds reports until their next try is due, until `over` closes. A stop brings all of them forward once.
 pub(crate) fn hold_retries(retries: &Receiver<Retry>, reports: &Sender<Report>, over: &Receiver<()>) {
     let mut queue = RetryQueue::new();
+    let mut last_try = None::<Instant>;
     loop {
         while let Some(report) = queue.pop_due(Instant::now()) {
             if reports.send(report).is_err() {
@@ -663,11 +593,17 @@ pub(crate) fn hold_retries(retries: &Receiver<Retry>, reports: &Sender<Report>, 
         let timer = queue.next_due().map_or_else(crossbeam_channel::never, crossbeam_channel::at);
         select! {
             recv(retries) -> retry => match retry {
-                Ok(Retry::At(at, report)) => queue.push(at, *report),
+                // It may have begun to wait before the stop.
+                Ok(Retry::At(at, report)) => {
+                    queue.push(last_try.filter(|last| *last > Instant::now()).map_or(at, |last| at.min(last)), *report);
+                }
                 Ok(Retry::Recovered) => queue.hurry(Instant::now(), Duration::from_secs(1), Report::hurry),
-                Ok(Retry::Stop(last_try)) => {
-                    queue.hurry(Instant::now(), Duration::ZERO, Report::may_be_early);
-                    queue.hurry(last_try, Duration::ZERO, |report| report.asked_to_wait);
+                Ok(Retry::Stop(last)) => {
+                    let now = Instant::now();
+                    let within = (last.saturating_duration_since(now) / 2).min(Duration::from_secs(1));
+                    queue.hurry(now, within, Report::may_be_early);
+                    queue.hurry(last, Duration::ZERO, |report| report.asked_to_wait);
+                    last_try = Some(last);
                 }
                 Err(_) => return,
             },
