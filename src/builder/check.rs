@@ -178,7 +178,7 @@ impl<'a> Checker<'a> {
             self.found("workflow", "the timeout policy can't be RETRY, which is for tasks");
         }
         if let Some(depth) = nesting(def) {
-            let what = format_args!("it is nested {depth} levels deep in JSON, which this client could not read back");
+            let what = format!("it is nested {depth} levels deep in JSON, which this client could not read back");
             return self.found("workflow", what);
         }
         self.places = Places::of(&def.tasks);
