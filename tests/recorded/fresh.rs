@@ -187,7 +187,7 @@ fn an_execution_with_every_type_of_task_loses_nothing() {
     tap.same(workflows.correlated(CorrelationQuery::new(&name).with_tasks(), "c"));
     tap.same(workflows.correlated_by_each(CorrelationQuery::new(&name).in_any_state(), &["c", "d"]));
     tap.same(workflows.running(name.as_str()));
-    tap.same_bulk(workflows.bulk().get(&[&id, "nope"]));
+    tap.same_bulk(workflows.bulk().get(&[id.as_str(), "nope"]));
     tap.same(tasks.poll_data(&task_type));
     tap.same(tasks.all_poll_data());
     tap.same(client.admin().pending_tasks(&task_type, 0, 9));
