@@ -279,7 +279,7 @@ struct Build {
     alarm: Arc<Alarm>,
     stop: Receiver<()>,
     stopping: Arc<AtomicBool>,
-    last_try: Arc<OnceLock<Instant>>,
+    last_try: Arc<Mutex<Option<Instant>>>,
     too_late: Arc<OnceLock<Instant>>,
     register: Arc<Register>,
     nudge: Receiver<()>,
@@ -305,7 +305,7 @@ impl Build {
         let dedicated: usize = runner.workers.iter().filter_map(Worker::n_dedicated_threads).sum();
         let n_threads_in_all = dedicated + if shared { runner.n_threads } else { 0 };
         let stopping = Arc::new(AtomicBool::new(false));
-        let last_try = Arc::new(OnceLock::new());
+        let last_try = Arc::default();
         let on_undeliverable = runner.on_undeliverable.clone();
         let n_places = n_threads_in_all * UNDELIVERED_PER_THREAD;
         let (client, known) = (runner.client.clone(), Arc::clone(&register));

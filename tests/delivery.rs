@@ -282,6 +282,24 @@ fn a_result_that_was_taken_is_not_replaced_by_a_failure() {
 }
 
 #[test]
+fn a_result_that_may_have_been_taken_is_not_replaced_where_no_look_is_allowed() {
+    let server = Server::start(|r| match &r.call {
+        Call::Update(_) if r.nth == 0 => Some(Answer::Reset),
+        Call::Update(_) => Some(Answer::status(413, "text/plain", "too large")),
+        Call::Get(_) => Some(Answer::refused(403, "no")),
+        _ => None,
+    });
+    server.add([task("t0")]);
+    let (told_in, told) = bounded(2);
+    let runner = TaskRunner::new(&server.client()).worker(echo()).threads(1);
+    let handle = runner.on_undeliverable(move |lost| told_in.send(lost.clone()).unwrap()).start().unwrap();
+    server.wait_for("five looks", |all| all.iter().filter(|r| matches!(r.call, Call::Get(_))).count() >= 5);
+    assert_eq!(stop_clean(handle).completed, 1);
+    assert_eq!(told.try_iter().count(), 1);
+    assert!(server.updates("t0").iter().all(|u| u.status() == "COMPLETED"));
+}
+
+#[test]
 fn an_unanswered_in_progress_result_is_let_go_where_no_look_is_allowed() {
     let server = Server::start(|r| match &r.call {
         Call::Update(_) => Some(Answer::Reset),

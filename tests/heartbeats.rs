@@ -232,6 +232,25 @@ fn a_result_that_a_late_heartbeat_has_undone_is_sent_again() {
 }
 
 #[test]
+fn a_result_after_an_unanswered_heartbeat_is_sent_although_no_look_is_answered() {
+    let gate = Gate::new();
+    let seen = gate.clone();
+    let server = Server::start(move |r| match &r.call {
+        Call::Heartbeat(_) => {
+            seen.open();
+            Some(Answer::Reset)
+        }
+        Call::Get(_) => Some(Answer::html(503)),
+        _ => None,
+    });
+    server.add([short("t0")]);
+    let handle = start(&server, waiting(&gate));
+    server.wait_for_updates("t0", 1);
+    assert_eq!(stop_clean(handle).completed, 1);
+    assert_eq!(server.updates("t0").len(), 1);
+}
+
+#[test]
 fn other_tasks_keep_their_heartbeats_while_one_heartbeat_is_never_answered() {
     let server = Server::start(|r| (r.call == Call::Heartbeat("t0".into())).then_some(Answer::Never));
     server.add([short("t0"), short("t1")]);

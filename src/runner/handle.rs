@@ -4,7 +4,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -34,6 +34,9 @@ const FLUSH: Duration = Duration::from_secs(3);
 /// After a signal that ends the grace, deliveries have this long.
 const FORCED_FLUSH: Duration = Duration::from_secs(2);
 
+/// And reports that the server asked to wait are tried once more after this.
+const FORCED_LAST_TRY: Duration = Duration::from_millis(1500);
+
 /// Threads that have nothing left to do end at once; this is for a machine that is busy.
 const JOIN: Duration = Duration::from_secs(2);
 
@@ -48,7 +51,7 @@ pub struct RunnerHandle {
     pub(super) alarm: Arc<Alarm>,
     pub(super) stop: Receiver<()>,
     pub(super) stopping: Arc<AtomicBool>,
-    pub(super) last_try: Arc<OnceLock<Instant>>,
+    pub(super) last_try: Arc<Mutex<Option<Instant>>>,
     /// To the thread that holds the retries.
     pub(super) retries: Option<Sender<Retry>>,
     pub(super) too_late: Arc<OnceLock<Instant>>,
@@ -157,8 +160,7 @@ impl RunnerHandle {
         self.stopping.store(true, Ordering::Release);
         self.alarm.stop();
         let grace_end = begun + grace.min(FAR);
-        let last_try = *self.last_try.get_or_init(|| grace_end);
-        self.hurry(last_try);
+        self.hurry(grace_end);
         let is_idle = || self.polls_have_ended() && !self.register.any(|stage| stage != Stage::Reporting);
         let forced = self.wait(grace_end, Duration::ZERO, force, is_idle);
         // Whoever takes a task from now on gives it back; what nobody takes is given back here, twice, since a last poll may
@@ -206,9 +208,10 @@ impl RunnerHandle {
                 // Nothing is sent on it: it closes when the last poller has ended.
                 recv(pollers) -> _ => pollers = &never_ended,
                 recv(force) -> signal => {
-                    log::warn!("a further signal ({}) ends the grace", signal.unwrap_or_default());
-                    self.hurry(Instant::now());
-                    forced = true;
+                    if !std::mem::replace(&mut forced, true) {
+                        log::warn!("a further signal ({}) ends the grace", signal.unwrap_or_default());
+                        self.hurry(Instant::now() + FORCED_LAST_TRY);
+                    }
                     end = end.min(Instant::now() + when_forced);
                 }
                 recv(crossbeam_channel::at(end)) -> _ => {}
@@ -219,6 +222,7 @@ impl RunnerHandle {
 
     /// Has every report that waits tried once more: those that may be at once, the others at `last_try`.
     fn hurry(&self, last_try: Instant) {
+        *self.last_try.lock().unwrap_or_else(PoisonError::into_inner) = Some(last_try);
         if let Some(retries) = &self.retries {
             // Nobody reads only when a thread of the runner has panicked.
             let _unread = retries.send(Retry::Stop(last_try));

@@ -23,10 +23,10 @@ const PAUSE_CAP: Duration = Duration::from_secs(30);
 /// A report that failed is tried at once when others get through again, but no more often than this: it may be the report.
 const MOST_HURRIES: u32 = 3;
 
-/// A server that acknowledges a result and gives no clear answer to looks at its task is believed after so many.
-const MOST_FAILED_LOOKS: u32 = 20;
+/// A server that acknowledges a result and gives no answer to looks at its task for so long is believed.
+const LOOKS_MAY_FAIL_FOR: Duration = Duration::from_secs(10);
 
-/// The same for a server that does not allow the look.
+/// And one that refuses so many looks.
 const MOST_REFUSED_LOOKS: u32 = 5;
 
 /// A finished task on its way to the server.
@@ -42,12 +42,17 @@ pub(crate) struct Report {
     pub(super) ambiguous_since: Option<Instant>,
     /// When the server first said that it knows no such task.
     pub(super) gone: Option<Instant>,
+    /// A try has failed.
+    pub(super) has_failed: bool,
+    /// No try makes sense before this.
+    pub(super) not_before: Option<Instant>,
     /// The server asked for the pause that it waits out.
     pub(super) asked_to_wait: bool,
     pub(super) n_hurries: u32,
     /// A heartbeat got no clear answer, so it may undo the result when that has been acknowledged already.
     pub(super) doubtful: bool,
-    /// That heartbeat was given time to end.
+    /// Since when that heartbeat is given time to end.
+    pub(super) beat_awaited_since: Option<Instant>,
     pub(super) beat_waited_for: bool,
     /// The server has taken it, and what is left is to look whether the heartbeat has undone it.
     pub(super) acknowledged: bool,
@@ -55,6 +60,7 @@ pub(crate) struct Report {
     pub(super) seen_ended: bool,
     pub(super) n_looks: u32,
     pub(super) n_failed_looks: u32,
+    pub(super) looks_fail_since: Option<Instant>,
     pub(super) refusals: Option<Refusals>,
     /// What it stands for, until that was told.
     pub(super) unfit: Option<Unfit>,
@@ -115,14 +121,25 @@ impl Report {
 
     /// Notes a look at the task that failed; says whether there shall be another.
     pub(super) fn looks_again(&mut self, error: &Error) -> bool {
+        let since = *self.looks_fail_since.get_or_insert_with(Instant::now);
         self.n_failed_looks += 1;
         let is_refused = matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::Rejected);
-        self.n_failed_looks < if is_refused { MOST_REFUSED_LOOKS } else { MOST_FAILED_LOOKS }
+        match is_refused {
+            true => self.n_failed_looks < MOST_REFUSED_LOOKS,
+            false => since.elapsed() < LOOKS_MAY_FAIL_FOR,
+        }
+    }
+
+    /// Notes a wait that nothing shortens.
+    pub(super) fn wait(mut self, pause: Duration) -> (Self, Duration) {
+        self.not_before = Some(Instant::now() + pause);
+        (self, pause)
     }
 
     /// Whether its pause is of our own choice.
     pub(super) fn may_be_early(&mut self) -> bool {
-        !self.asked_to_wait && self.gone_pause().is_zero()
+        let must_wait = self.not_before.is_some_and(|at| Instant::now() < at);
+        !must_wait && !self.asked_to_wait && self.gone_pause().is_zero()
     }
 
     /// Whether its pause may be cut short since others get through again.
@@ -146,14 +163,18 @@ impl Report {
             first_try: None,
             ambiguous_since: None,
             gone: None,
+            has_failed: false,
+            not_before: None,
             asked_to_wait: false,
             n_hurries: 0,
             doubtful: false,
+            beat_awaited_since: None,
             beat_waited_for: false,
             acknowledged: false,
             seen_ended: false,
             n_looks: 0,
             n_failed_looks: 0,
+            looks_fail_since: None,
             refusals: None,
             unfit: None,
             place: None,

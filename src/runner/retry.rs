@@ -54,6 +54,10 @@ impl<T> RetryQueue<T> {
         self.waiting.insert(self.n_pushed, item);
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.order.peek().map(|Reverse((due, _))| *due)
     }

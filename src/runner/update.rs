@@ -4,7 +4,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -39,8 +39,14 @@ const STOPPING_GAP: Duration = Duration::from_millis(5);
 /// A result that a heartbeat has undone is sent again; a server where it still does not show after so many looks ignores it.
 const MOST_LOOKS: u32 = 5;
 
+/// A look that takes longer holds up others for too long.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
 /// A heartbeat that got no answer may still be at work in a server that answers again, for about this long.
 const LATE_BEAT: Duration = Duration::from_millis(500);
+
+/// A server that does not answer looks is not waited for longer than this.
+const LATE_BEAT_MOST: Duration = Duration::from_secs(5);
 
 /// It may also come to its end after the first look at the result, so there is a second.
 const SECOND_LOOK_AFTER: Duration = Duration::from_secs(1);
@@ -99,7 +105,9 @@ pub(crate) fn verdict(outcome: &Result<()>) -> Verdict {
 
 /// The task as the server has it. An answer about another task says nothing about this one.
 pub(crate) fn look(client: &Client, held: &Held) -> Result<Task> {
-    let task = client.tasks().get(&held.task_id)?;
+    let about = ("get task", held.task_id.as_str());
+    let request = Request::new(Method::Get, "/tasks/{taskId}", &[&held.task_id], about)?.within(LOOK_LIMIT);
+    let task: Task = client.http().send(&request)?.json()?;
     if task.task_id == held.task_id {
         return Ok(task);
     }
@@ -129,12 +137,12 @@ pub(crate) struct Delivery {
     pub(crate) register: Arc<Register>,
     pub(crate) on_undeliverable: Option<OnUndeliverable>,
     /// Set when the runner stops: when every report that still waits shall have had its last try.
-    pub(crate) last_try: Arc<OnceLock<Instant>>,
+    pub(crate) last_try: Arc<Mutex<Option<Instant>>>,
     /// How many times a report was sent, and how many were acknowledged: tells a report that is refused from a server that
     /// refuses many.
     n_tries: AtomicU64,
     n_settled: AtomicU64,
-    /// How many of those had been refused before.
+    /// How many of those had failed before.
     n_recovered: AtomicU64,
     /// How many reports wait without a place, and how many may.
     n_aside: AtomicU64,
@@ -156,7 +164,7 @@ impl Delivery {
         client: Client,
         register: Arc<Register>,
         on_undeliverable: Option<OnUndeliverable>,
-        last_try: Arc<OnceLock<Instant>>,
+        last_try: Arc<Mutex<Option<Instant>>>,
         most_aside: usize,
     ) -> Self {
         Self {
@@ -215,9 +223,12 @@ impl Delivery {
         }
         let is_final = matches!(report.kind, Kind::Final | Kind::Substitute);
         report.doubtful |= report.held.begin_report();
-        if is_final && report.doubtful && !report.beat_waited_for {
-            report.held.end_report();
-            return Some(self.wait_for_late_beat(report));
+        if is_final && report.doubtful {
+            if let Some(pause) = self.late_beat_pause(&mut report) {
+                report.held.end_report();
+                return Some(report.wait(pause));
+            }
+            report.beat_waited_for = true;
         }
         let outcome = self.post(&report);
         match (verdict(&outcome), outcome) {
@@ -228,9 +239,11 @@ impl Delivery {
                     report.held.metrics.late();
                 }
                 self.n_settled.fetch_add(1, Ordering::Relaxed);
-                self.n_recovered.fetch_add(u64::from(report.refusals.is_some()), Ordering::Relaxed);
+                self.n_recovered.fetch_add(u64::from(report.has_failed), Ordering::Relaxed);
                 if is_final && report.doubtful {
                     report.acknowledged = true;
+                    // It holds up no other.
+                    self.step_aside(&mut report);
                     return self.verify(report);
                 }
                 self.settle(report)
@@ -239,6 +252,7 @@ impl Delivery {
                 let error = outcome.err().unwrap_or_else(|| Error::new(ErrorKind::Server, "update task", "refused"));
                 report.held.end_report();
                 report.held.metrics.update_failed(now.elapsed(), error.kind().as_str());
+                report.has_failed = true;
                 report.may_have_been_taken(&error);
                 let is_too_large = error.is_ambiguous() && report.body.len() >= LARGE_BODY_BYTES;
                 self.not_taken(report, if is_too_large { Verdict::Suspect } else { verdict }, &error)
@@ -246,13 +260,21 @@ impl Delivery {
         }
     }
 
-    /// Gives a heartbeat that got no answer time to end on the server: once that answers, and a little longer.
-    fn wait_for_late_beat(&self, mut report: Report) -> (Report, Duration) {
+    /// Gives a heartbeat that got no answer time to end on the server: until that answers, and a little longer. Says how long,
+    /// if it shall be waited for.
+    fn late_beat_pause(&self, report: &mut Report) -> Option<Duration> {
+        let since = *report.beat_awaited_since.get_or_insert_with(Instant::now);
+        if report.beat_waited_for {
+            return None;
+        }
         match look(&self.client, &report.held) {
-            Err(error) if error.is_retryable() => self.after_a_pause(report, error.retry_after()),
-            _ => {
+            Err(error) if error.is_retryable() && since.elapsed() < LATE_BEAT_MOST => {
+                Some(report.backoff.pause(error.retry_after(), fastrand::f64()).min(LATE_BEAT_MOST))
+            }
+            Err(_) => None,
+            Ok(_) => {
                 report.beat_waited_for = true;
-                (report, LATE_BEAT)
+                Some(LATE_BEAT)
             }
         }
     }
@@ -289,7 +311,7 @@ impl Delivery {
             Ok(task) if task.status.is_terminal() && report.seen_ended => self.settle(report),
             Ok(task) if task.status.is_terminal() => {
                 report.seen_ended = true;
-                Some((report, SECOND_LOOK_AFTER))
+                Some(report.wait(SECOND_LOOK_AFTER))
             }
             Ok(_) => {
                 report.n_looks += 1;
@@ -308,14 +330,20 @@ impl Delivery {
             // A task that is not there any more, or an id that no call can look up.
             Err(error) if error.is_not_found() || error.kind() == ErrorKind::Invalid => self.settle(report),
             Err(error) if report.looks_again(&error) => Some(self.after_a_pause(report, error.retry_after())),
-            Err(_) => self.settle(report),
+            Err(error) => {
+                let what =
+                    format!("a result was acknowledged, and whether a heartbeat has undone it is not known: {error}");
+                self.tell_unshown(&what, &report.held);
+                self.settle(report)
+            }
         }
     }
 
     /// Tells of a task whose state is in doubt, now and then.
     fn tell_unshown(&self, what: &str, held: &Held) {
-        if self.unshown.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now()) != Allowed::No {
-            log::warn!("{what} {held}");
+        match self.unshown.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now()) {
+            Allowed::No => log::debug!("{what} {held}"),
+            _ => log::warn!("{what} {held}"),
         }
     }
 
@@ -357,7 +385,7 @@ impl Delivery {
         let n_others_settled = n_settled - refusals.settled_before;
         let n_others_tried = (n_tries - refusals.tries_before).saturating_sub(refusals.n);
         let nearly_all = n_others_settled * 100 >= n_others_tried * OTHERS_GET_THROUGH;
-        // Of a server that fails now and then, some refused reports get through.
+        // Of a server that fails now and then, some that have failed get through.
         let none_recovered = n_recovered == refusals.recovered_before;
         if n_others_settled >= SUSPECT_AFTER && (nearly_all || none_recovered) {
             return true;
@@ -385,13 +413,14 @@ impl Delivery {
     /// Sets a refused report aside and fails the task in its place, so that the workflow does not hang.
     fn replace(&self, mut report: Report, error: &Error) -> Option<(Report, Duration)> {
         // What was taken already must not be overwritten.
+        let mut may_be_taken = false;
         if report.ambiguous_since.is_some() {
             match look(&self.client, &report.held) {
                 Ok(task) if task.status.is_terminal() => return self.settle(report),
-                Err(e) if e.is_retryable() && report.looks_again(&e) => {
-                    return Some(self.after_a_pause(report, e.retry_after()));
-                }
-                _ => {}
+                Ok(_) => {}
+                Err(e) if e.is_not_found() || e.kind() == ErrorKind::Invalid => {}
+                Err(e) if report.looks_again(&e) => return Some(self.after_a_pause(report, e.retry_after())),
+                Err(_) => may_be_taken = true,
             }
         }
         let held = Arc::clone(&report.held);
@@ -401,11 +430,14 @@ impl Delivery {
             return self.settle(report);
         }
         self.set_aside(&held, &report.body, &error.to_string());
+        if may_be_taken {
+            return self.settle(report);
+        }
         let status = TaskResultStatus::FailedWithTerminalError;
         let reason = shorten(&format!("the server refuses the result: {error}"));
         report.body = small_body(&TaskResult::new(&held.workflow_id, &held.task_id, status).reason(reason));
         report.kind = Kind::Substitute;
-        report.ambiguous_since = None;
+        (report.ambiguous_since, report.has_failed) = (None, false);
         report.refusals = None;
         report.backoff.reset();
         Some((report, Duration::ZERO))
@@ -451,7 +483,7 @@ impl Delivery {
     fn after_a_pause(&self, mut report: Report, asked: Option<Duration>) -> (Report, Duration) {
         let pause = report.backoff.pause(asked, fastrand::f64());
         report.asked_to_wait = asked == Some(pause);
-        let Some(last_try) = self.last_try.get() else {
+        let Some(last_try) = *self.last_try.lock().unwrap_or_else(PoisonError::into_inner) else {
             return (report, pause);
         };
         if report.asked_to_wait {
@@ -595,12 +627,15 @@ pub(crate) fn hold_retries(retries: &Receiver<Retry>, reports: &Sender<Report>, 
             recv(retries) -> retry => match retry {
                 // It may have begun to wait before the stop.
                 Ok(Retry::At(at, report)) => {
-                    queue.push(last_try.filter(|last| *last > Instant::now()).map_or(at, |last| at.min(last)), *report);
+                    let now = Instant::now();
+                    let last = last_try.filter(|last| *last > now && report.not_before.is_none_or(|at| at <= now));
+                    queue.push(last.map_or(at, |last| at.min(last)), *report);
                 }
                 Ok(Retry::Recovered) => queue.hurry(Instant::now(), Duration::from_secs(1), Report::hurry),
                 Ok(Retry::Stop(last)) => {
                     let now = Instant::now();
-                    let within = (last.saturating_duration_since(now) / 2).min(Duration::from_secs(1));
+                    let n_waiting = u32::try_from(queue.len()).unwrap_or(u32::MAX);
+                    let within = (last.saturating_duration_since(now) / 2).min(STOPPING_GAP.saturating_mul(n_waiting));
                     queue.hurry(now, within, Report::may_be_early);
                     queue.hurry(last, Duration::ZERO, |report| report.asked_to_wait);
                     last_try = Some(last);
