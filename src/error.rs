@@ -111,6 +111,12 @@ impl Error {
         Self::new(ErrorKind::Invalid, what, message)
     }
 
+    /// The server answers something, but nothing about what was asked for: its id is a word that another route has.
+    pub(crate) fn no_such((verb, value): (&str, &str)) -> Self {
+        let message = "there is none: the server has another route with this word in the place of an id";
+        Self::new(ErrorKind::NotFound, format!("{verb} {}", excerpt(value)), message)
+    }
+
     pub(crate) fn encode(what: impl Into<String>, source: serde_json::Error) -> Self {
         Self::new(ErrorKind::Encode, what, format!("can't be written as JSON: {source}")).with_source(source)
     }

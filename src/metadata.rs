@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::json::{JsonMap, RawJson, document::document, wire, wire_enum};
 
+pub(crate) use client::HIDDEN_NAMES;
 pub use client::MetadataClient;
 
 wire_enum! {

@@ -315,8 +315,10 @@ impl ScheduleClient {
     /// # Errors
     /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
     pub fn get(&self, name: &str) -> Result<WorkflowSchedule> {
-        let request = Request::new(Method::Get, "/scheduler/schedules/{name}", &[name], ("get schedule", name))?;
-        self.http.send_safe(&request)?.json()
+        let about = ("get schedule", name);
+        let request = Request::new(Method::Get, "/scheduler/schedules/{name}", &[name], about)?;
+        let schedule: WorkflowSchedule = self.http.send_safe(&request)?.json()?;
+        if schedule.name.is_empty() { Err(Error::no_such(about)) } else { Ok(schedule) }
     }
 
     /// Deletes a schedule: `DELETE /scheduler/schedules/{name}`. One that does not exist is no error: the server does not tell.

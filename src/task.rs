@@ -509,8 +509,10 @@ impl TaskClient {
     /// # Errors
     /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
     pub fn get(&self, task_id: &str) -> Result<Task> {
-        let request = Request::new(Method::Get, "/tasks/{taskId}", &[task_id], ("get task", task_id))?;
-        self.http.send_safe(&request)?.json()
+        let about = ("get task", task_id);
+        let request = Request::new(Method::Get, "/tasks/{taskId}", &[task_id], about)?;
+        let task: Task = self.http.send_safe(&request)?.json()?;
+        if task.task_id.is_empty() { Err(Error::no_such(about)) } else { Ok(task) }
     }
 
     /// Reports about a task: `POST /tasks`.

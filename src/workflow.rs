@@ -295,7 +295,8 @@ impl WorkflowClient {
     pub fn get(&self, workflow_id: &str) -> Result<Workflow> {
         let about = ("get workflow", workflow_id);
         let request = Request::new(Method::Get, "/workflow/{workflowId}", &[workflow_id], about)?;
-        self.http.send_safe(&request)?.json()
+        let workflow: Workflow = self.http.send_safe(&request)?.json()?;
+        if workflow.workflow_id.is_empty() { Err(Error::no_such(about)) } else { Ok(workflow) }
     }
 
     /// The state of a workflow with its output and variables, without its tasks: `GET /workflow/{workflowId}/status`.

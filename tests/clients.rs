@@ -4,14 +4,18 @@
 
 mod common;
 
-use std::{net::TcpListener, time::Duration};
+use std::{
+    net::TcpListener,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
-use common::{Answer, Server};
+use common::{Answer, Request, Server};
 use conductor_sync::{
     Client, Config, Error, ErrorKind, PollRequest, RawJson, ReferenceUpdate, StartWorkflowRequest, TaskDef, TaskResult,
     TaskResultStatus, WorkflowDef,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[track_caller]
 fn check<T: std::fmt::Debug>(outcome: Result<T, Error>, kind: ErrorKind, says: &[&str]) {
@@ -139,4 +143,42 @@ fn waiting_for_a_workflow_tells_the_state_it_was_in() {
     assert!(server.requests().len() <= 4, "it looks less and less often");
     let server = answering(|| Answer::refused(404, "No such workflow found by id: w"));
     check(server.client().workflows().wait("w", Duration::from_secs(60)), ErrorKind::NotFound, &["No such workflow"]);
+}
+
+#[test]
+fn many_workflows_that_are_waited_for_share_the_looks() {
+    const N: usize = 1200;
+    let n_looks = AtomicUsize::new(0);
+    let server = Server::start(move |r| {
+        let as_state = |id: &Value, status: &str| json!({"workflowId": id, "status": status, "output": {"of": id}});
+        if r.target.starts_with("/api/workflow/bulk/search") {
+            // Three requests for each round; in the second all have ended but those that are not there.
+            let status = if n_looks.fetch_add(1, Ordering::AcqRel) < 3 { "RUNNING" } else { "COMPLETED" };
+            let ids = r.json().as_array().unwrap().clone();
+            let (there, missing): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| *id != "w7");
+            let found: Vec<_> = there.iter().map(|id| as_state(id, status)).collect();
+            let missing: serde_json::Map<_, _> =
+                missing.iter().map(|id| (id.as_str().unwrap().to_owned(), "none".into())).collect();
+            return Some(Answer::json(200, &json!({"bulkSuccessfulResults": found, "bulkErrorResults": missing})));
+        }
+        let id = r.target.strip_prefix("/api/workflow/")?.split(['/', '?']).next()?;
+        Some(match id {
+            "w7" => Answer::refused(404, "No such workflow found by id: w7"),
+            id => Answer::json(200, &as_state(&id.into(), "COMPLETED")),
+        })
+    });
+    let ids: Vec<String> = (0..N).map(|n| format!("w{n}")).collect();
+    let ended = server.client().workflows().wait_all(&ids, Duration::from_secs(60));
+    for (id, outcome) in ids.iter().zip(&ended) {
+        match outcome {
+            Ok(workflow) => {
+                assert_eq!((&workflow.workflow_id, workflow.output.get()), (id, &*format!(r#"{{"of":"{id}"}}"#)))
+            }
+            Err(error) => assert!(id == "w7" && error.is_not_found(), "{id}: {error}"),
+        }
+    }
+    let all = server.requests();
+    let is_look = |r: &&Request| r.target.contains("bulk/search") || r.target.contains("/status");
+    assert_eq!(all.iter().filter(is_look).count(), 3 + 1 + 3);
+    assert_eq!(all.len() - 7, N - 1, "each is fetched once");
 }

@@ -267,6 +267,9 @@ const VALUES: &[Row] = rows! { c, _id;
     "ScheduleClient::next_runs_between" "limit": c.schedules().next_runs_between("0 0 3 * * ?", None, None, 6);
     "ScheduleClient::next_runs_between" "ends":
         c.schedules().next_runs_between("0 0 3 * * ?", Some(SystemTime::now()), Some(SystemTime::UNIX_EPOCH), 1);
+    "MetadataClient::workflow" "name": c.metadata().workflow("names");
+    "MetadataClient::workflow_version" "name": c.metadata().workflow_version("latest-versions", 1);
+    "MetadataClient::update_workflow" "name": c.metadata().update_workflow(&WorkflowDef::new("names-and-versions"));
     "AdminClient::pending_tasks" "count": c.admin().pending_tasks("t", 0, 0);
     "AdminClient::update_through_queue" "status":
         c.admin().update_through_queue(&QueueUpdate::by_reference("w", "r", LATER()));

@@ -8,7 +8,7 @@ use crate::{
         place::{self, At, Places, below, branches, kind},
     },
     json::{JsonMap, RawJson},
-    metadata::{TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask},
+    metadata::{HIDDEN_NAMES, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask},
 };
 
 /// What a `${workflow.…}` may name (3.32.1).
@@ -50,9 +50,6 @@ const OF_TASK: &[&str] = &[
     "workerId",
     "iteration",
 ];
-
-/// Names of workflows that the routes of the server hide (3.32.1).
-const HIDDEN: &[&str] = &["names", "names-and-versions", "latest-versions"];
 
 /// What every JavaScript object has.
 const OF_OBJECT: &[&str] = &["hasOwnProperty", "toString", "valueOf"];
@@ -162,7 +159,7 @@ impl<'a> Checker<'a> {
         let def = self.def;
         if let Some(what) = name_problem(&def.name) {
             self.found("workflow", format_args!("the name {what}"));
-        } else if HIDDEN.contains(&def.name.as_str()) {
+        } else if HIDDEN_NAMES.contains(&def.name.as_str()) {
             self.found("workflow", format_args!("the name `{}` is that of a route of the server", def.name));
         }
         if def.tasks.is_empty() {

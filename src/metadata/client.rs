@@ -134,6 +134,7 @@ impl MetadataClient {
     /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
     pub fn workflow(&self, name: &str) -> Result<WorkflowDef> {
         let about = ("get workflow definition", name);
+        check_not_hidden(about.0, name)?;
         let request = Request::new(Method::Get, "/metadata/workflow/{name}", &[name], about)?;
         self.http.send_safe(&request)?.json()
     }
@@ -144,6 +145,7 @@ impl MetadataClient {
     /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
     pub fn workflow_version(&self, name: &str, version: u16) -> Result<WorkflowDef> {
         let about = ("get workflow definition", name);
+        check_not_hidden(about.0, name)?;
         let request = Request::new(Method::Get, "/metadata/workflow/{name}", &[name], about)?;
         self.http.send_safe(&request.query("version", &version.to_string()))?.json()
     }
@@ -276,12 +278,23 @@ fn check_name(operation: &str, name: &str) -> Result<()> {
 /// The server takes a negative version (3.32.1), which can then be neither fetched nor deleted here.
 fn check_workflow(operation: &str, definition: &WorkflowDef) -> Result<()> {
     check_name(operation, &definition.name)?;
+    check_not_hidden(operation, &definition.name)?;
     match definition.version {
         Some(version @ ..0) => {
             let message = format!("version is {version}; it must not be negative");
             Err(Error::invalid(format!("{operation} {}", definition.name), message))
         }
         _ => Ok(()),
+    }
+}
+
+/// Words that the server takes for other routes in the place of a workflow's name (3.32.1).
+pub(crate) const HIDDEN_NAMES: &[&str] = &["names", "names-and-versions", "latest-versions"];
+
+fn check_not_hidden(operation: &str, name: &str) -> Result<()> {
+    match HIDDEN_NAMES.contains(&name) {
+        true => Err(Error::invalid(operation, format!("name is `{name}`, which the server takes for another route"))),
+        false => Ok(()),
     }
 }
 

@@ -185,7 +185,8 @@ impl WorkflowClient {
     pub fn get_without_tasks(&self, workflow_id: &str) -> Result<Workflow> {
         let about = ("get workflow", workflow_id);
         let request = Request::new(Method::Get, "/workflow/{workflowId}", &[workflow_id], about)?;
-        self.http.send_safe(&request.query("includeTasks", "false"))?.json()
+        let workflow: Workflow = self.http.send_safe(&request.query("includeTasks", "false"))?.json()?;
+        if workflow.workflow_id.is_empty() { Err(Error::no_such(about)) } else { Ok(workflow) }
     }
 
     /// The tasks of a workflow, page by page: `GET /workflow/{workflowId}/tasks`. Nothing is sent before the [`Search`] is

@@ -1,8 +1,14 @@
 //! Waiting for workflows, one or many, and starting one that must not start twice.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{CorrelationQuery, StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, check_start};
+use super::{
+    BulkOutcome, CorrelationQuery, StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, check_start,
+};
 use crate::{
     error::{Error, ErrorKind, Result, excerpt},
     http::{Method, Request},
@@ -14,7 +20,10 @@ use crate::{
 const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Between two looks of one caller that waits for many: 50 requests a second, which a server of any size bears.
+/// As many are looked at with one request.
+const MOST_AT_ONCE: usize = 500;
+
+/// Between two looks at single ones of many: 50 requests a second, which a server of any size bears.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// A look that begins shortly before the deadline still has this long to be answered.
@@ -71,9 +80,7 @@ struct Watched<'a> {
     id: &'a str,
     /// Where its outcome goes.
     place: usize,
-    due: Instant,
-    pause: Duration,
-    seen: Option<Result<WorkflowState>>,
+    seen: Option<std::result::Result<WorkflowState, Arc<Error>>>,
 }
 
 impl Watched<'_> {
@@ -98,6 +105,10 @@ fn too_late(workflow_id: &str, state: &str, deadline: Duration) -> Error {
     Error::new(ErrorKind::Deadline, format!("wait for workflow {workflow_id}"), message)
 }
 
+fn time_for_a_look(end: Instant) -> Duration {
+    end.saturating_duration_since(Instant::now()).max(SHORTEST_LOOK)
+}
+
 fn unseen(workflow_id: &str) -> WorkflowState {
     WorkflowState { workflow_id: workflow_id.to_owned(), ..WorkflowState::default() }
 }
@@ -118,8 +129,8 @@ impl WorkflowClient {
 
     /// Waits until each of these workflows has ended, or `deadline` has passed, and returns them in the same order.
     ///
-    /// One caller sends at most 50 requests a second for all of them together, and at most a few a second for each: of many,
-    /// each is looked at less often. Give one thread the whole list rather than each of many threads one id.
+    /// One request looks at up to 500 of them; the looks become rarer, down to one a second. Each that has ended is fetched
+    /// once, with its tasks. Give one thread the whole list rather than each of many threads one id.
     ///
     /// ```
     /// # #[cfg(feature = "embedded")] {
@@ -139,53 +150,121 @@ impl WorkflowClient {
     /// # Ok::<(), conductor_sync::Error>(())
     /// ```
     pub fn wait_all<I: AsRef<str>>(&self, workflow_ids: &[I], deadline: Duration) -> Vec<Result<Workflow>> {
-        let begun = Instant::now();
-        let end = begun + deadline.min(FAR);
+        let end = Instant::now() + deadline.min(FAR);
         let mut outcomes: Vec<Option<Result<Workflow>>> = workflow_ids.iter().map(|_| None).collect();
         let ids = workflow_ids.iter().map(AsRef::as_ref).enumerate();
-        let mut pending: Vec<Watched<'_>> =
-            ids.map(|(place, id)| Watched { id, place, due: begun, pause: FIRST_LOOK_AFTER, seen: None }).collect();
-        let mut next_look = begun;
-        while let Some(at) = (0..pending.len()).min_by_key(|at| pending[*at].due) {
-            rest_until(pending[at].due.max(next_look).min(end));
-            let now = Instant::now();
-            next_look = now + BETWEEN_LOOKS;
-            // A last look belongs to one that is alone: looks at many would end long after the deadline.
-            let looks = now < end || pending.len() == 1;
-            let outcome = if looks { self.look(&mut pending[at], end) } else { None };
-            match outcome {
-                Some(outcome) => outcomes[pending.swap_remove(at).place] = Some(outcome),
-                None if now >= end => {
-                    let late = pending.swap_remove(at);
-                    let place = late.place;
-                    outcomes[place] = Some(Err(late.too_late(deadline)));
-                }
-                None => {}
+        let mut pending: Vec<Watched<'_>> = ids.map(|(place, id)| Watched { id, place, seen: None }).collect();
+        let mut pause = FIRST_LOOK_AFTER;
+        while !pending.is_empty() {
+            let is_last = Instant::now() >= end;
+            let mut asked_pause = Duration::ZERO;
+            for group in pending.chunks_mut(MOST_AT_ONCE) {
+                let asked = match group {
+                    [watched] => self.look(watched, time_for_a_look(end), &mut outcomes),
+                    _ => self.look_at_all(group, end, &mut outcomes),
+                };
+                asked_pause = asked_pause.max(asked.unwrap_or_default());
             }
+            pending.retain(|watched| outcomes[watched.place].is_none());
+            if is_last {
+                break;
+            }
+            rest_until((Instant::now() + pause.max(asked_pause)).min(end));
+            pause = (pause * 3 / 2).min(LOOK_AGAIN_AFTER);
+        }
+        for late in pending {
+            let place = late.place;
+            outcomes[place] = Some(Err(late.too_late(deadline)));
         }
         outcomes.into_iter().flatten().collect()
     }
 
-    /// Looks at a workflow; `None` when it is to be looked at again.
-    fn look(&self, watched: &mut Watched<'_>, end: Instant) -> Option<Result<Workflow>> {
-        let limit = end.saturating_duration_since(Instant::now()).max(SHORTEST_LOOK);
-        let seen = self.state_within(watched.id, limit);
-        let mut pause = watched.pause;
-        watched.pause = (watched.pause * 3 / 2).min(LOOK_AGAIN_AFTER);
-        match &seen {
-            Ok(state) if state.status.is_terminal() => match self.get(watched.id) {
-                Err(error) if error.is_retryable() => {}
-                whole => return Some(whole.map_err(|error| error.with_seen(state.clone()))),
-            },
-            Ok(_) => {}
-            Err(error) if error.is_retryable() => pause = pause.max(error.retry_after().unwrap_or_default()),
-            Err(_) => {
-                return Some(seen.and(Ok(Workflow::default())).map_err(|error| error.with_seen(unseen(watched.id))));
+    /// Looks at a workflow, and says how long the server asks to wait.
+    fn look(
+        &self,
+        watched: &mut Watched<'_>,
+        limit: Duration,
+        outcomes: &mut [Option<Result<Workflow>>],
+    ) -> Option<Duration> {
+        match self.state_within(watched.id, limit) {
+            Err(error) if !error.is_retryable() => {
+                outcomes[watched.place] = Some(Err(error.with_seen(unseen(watched.id))));
+                None
+            }
+            seen => self.take_in(watched, seen.map_err(Arc::new), outcomes),
+        }
+    }
+
+    /// Looks at many with one request.
+    fn look_at_all(
+        &self,
+        group: &mut [Watched<'_>],
+        end: Instant,
+        outcomes: &mut [Option<Result<Workflow>>],
+    ) -> Option<Duration> {
+        let limit = time_for_a_look(end);
+        let mut states = match self.states_within(group, limit) {
+            Ok(states) => states,
+            Err(error) if error.is_retryable() => {
+                let error = Arc::new(error);
+                let looks = group.iter_mut().map(|watched| self.take_in(watched, Err(Arc::clone(&error)), outcomes));
+                return looks.flatten().max();
+            }
+            // One of them spoils it for all, or the server has no such route.
+            Err(_) => HashMap::new(),
+        };
+        let mut asked = None;
+        let mut next_look = Instant::now();
+        for watched in group {
+            match states.remove(watched.id) {
+                Some(state) => asked = asked.max(self.take_in(watched, Ok(state), outcomes)),
+                // It is not there, or named twice: it is looked at alone, if there is time.
+                None if Instant::now() < end => {
+                    rest_until(next_look);
+                    next_look = Instant::now() + BETWEEN_LOOKS;
+                    asked = asked.max(self.look(watched, limit, outcomes));
+                }
+                None => {}
             }
         }
+        asked
+    }
+
+    /// Notes what a look has shown; of one that has ended, fetches the whole.
+    fn take_in(
+        &self,
+        watched: &mut Watched<'_>,
+        seen: std::result::Result<WorkflowState, Arc<Error>>,
+        outcomes: &mut [Option<Result<Workflow>>],
+    ) -> Option<Duration> {
+        let mut asked = None;
+        match &seen {
+            Ok(state) if state.status.is_terminal() => match self.get(watched.id) {
+                Err(error) if error.is_retryable() => asked = error.retry_after(),
+                whole => outcomes[watched.place] = Some(whole.map_err(|error| error.with_seen(state.clone()))),
+            },
+            Ok(_) => {}
+            Err(error) => asked = error.retry_after(),
+        }
         watched.seen = Some(seen);
-        watched.due = Instant::now() + pause;
-        None
+        asked
+    }
+
+    /// The states of those that are there, by id.
+    fn states_within(&self, group: &[Watched<'_>], limit: Duration) -> Result<HashMap<String, WorkflowState>> {
+        let ids: Vec<&str> = group.iter().map(|watched| watched.id).collect();
+        let about = ("wait for workflows", ids[0]);
+        let request = Request::new(Method::Post, "/workflow/bulk/search", &[], about)?
+            .query("includeTasks", "false")
+            .json(&ids)?
+            .within(limit);
+        let found: BulkOutcome<Workflow> = self.http.send(&request)?.json()?;
+        let state = |workflow: Workflow| {
+            let Workflow { workflow_id, correlation_id, status, output, variables, .. } = workflow;
+            let known = WorkflowState { correlation_id, status, output, variables, ..unseen(&workflow_id) };
+            (workflow_id, known)
+        };
+        Ok(found.successes.into_iter().map(state).collect())
     }
 
     fn state_within(&self, workflow_id: &str, limit: Duration) -> Result<WorkflowState> {

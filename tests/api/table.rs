@@ -90,6 +90,7 @@ pub(crate) const OPERATIONS: &[Row] = &[
     row!("DELETE /metadata/workflow/{name}/{version}", ["MetadataClient::delete_workflow"], metadata::delete_workflow),
     row!("GET /version", ["AdminClient::version"], admin::version),
     row!("GET /health", ["AdminClient::health"], admin::health),
+    row!("POST /workflow/bulk/search", ["WorkflowBulkClient::get", "WorkflowBulkClient::get_without_tasks"], bulk::get),
 ];
 
 /// What the embedded server does not serve, or not in full.
@@ -120,7 +121,6 @@ pub(crate) const REAL_ONLY: &[Row] = &[
     row!("POST /workflow/bulk/terminate", ["WorkflowBulkClient::terminate"], bulk::terminate),
     row!("DELETE /workflow/bulk/remove", ["WorkflowBulkClient::remove"], bulk::remove),
     row!("DELETE /workflow/bulk/terminate-remove", ["WorkflowBulkClient::terminate_and_remove"], bulk::terminate_and_remove),
-    row!("POST /workflow/bulk/search", ["WorkflowBulkClient::get", "WorkflowBulkClient::get_without_tasks"], bulk::get),
     row!("GET /metadata/workflow", ["MetadataClient::workflows", "MetadataClient::workflows_of"], metadata::workflows),
     row!("POST /event", ["EventClient::register"], events::register),
     row!("PUT /event", ["EventClient::update"], events::update),

@@ -24,6 +24,14 @@ pub(super) const ROUTES: &[Route] = &[
     ("GET", "api/workflow/search-by-tasks-v2", None),
     ("GET", "api/workflow/externalstoragelocation", None),
     ("GET", "api/workflow/external-storage-location", None),
+    ("POST", "api/workflow/bulk/search", Some(several)),
+    ("PUT", "api/workflow/bulk/pause", None),
+    ("PUT", "api/workflow/bulk/resume", None),
+    ("POST", "api/workflow/bulk/restart", None),
+    ("POST", "api/workflow/bulk/retry", None),
+    ("POST", "api/workflow/bulk/terminate", None),
+    ("DELETE", "api/workflow/bulk/remove", None),
+    ("DELETE", "api/workflow/bulk/terminate-remove", None),
     ("POST", "api/workflow/*", Some(start_by_name)),
     ("GET", "api/workflow/*", Some(get)),
     ("DELETE", "api/workflow/*", Some(terminate)),
@@ -62,6 +70,21 @@ fn get(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> 
     let workflow_id = call.segment(2);
     let with_tasks = call.flag("includeTasks", true)?;
     sent(&engine.workflow(workflow_id, with_tasks).ok_or_else(|| no_workflow(workflow_id))?)
+}
+
+fn several(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
+    let with_tasks = call.flag("includeTasks", true)?;
+    let (mut found, mut missing) = (Vec::new(), BTreeMap::new());
+    for workflow_id in call.json::<Vec<String>>("java.util.ArrayList<java.lang.String>")? {
+        match engine.workflow(&workflow_id, with_tasks) {
+            Some(workflow) => found.push(workflow),
+            None => {
+                let message = format!("No such workflow found by id: {workflow_id}");
+                missing.insert(workflow_id, message);
+            }
+        }
+    }
+    sent(&serde_json::json!({"bulkSuccessfulResults": found, "bulkErrorResults": missing}))
 }
 
 fn status(call: &Call, engine: &mut Engine, _: Millis) -> Result<Outcome, Refusal> {
