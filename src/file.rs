@@ -63,6 +63,29 @@ impl FileHandle {
     }
 }
 
+/// An upload in parts that has begun: see [`FileClient::begin_multipart`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MultipartUpload {
+    /// The workflow the file belongs to.
+    pub workflow_id: String,
+    /// The bare id of the file.
+    pub file_id: String,
+    /// What the store calls the upload.
+    pub upload_id: String,
+}
+
+impl MultipartUpload {
+    /// An upload that another process has begun.
+    pub fn new(workflow_id: impl Into<String>, file: &str, upload_id: impl Into<String>) -> Self {
+        Self { workflow_id: workflow_id.into(), file_id: file_id(file).to_owned(), upload_id: upload_id.into() }
+    }
+
+    fn values(&self) -> [&str; 3] {
+        [&self.workflow_id, &self.file_id, &self.upload_id]
+    }
+}
+
 wire! {
     /// An address for the content of a file, which can be used for about a minute.
     pub struct FileUrl {
@@ -227,11 +250,11 @@ impl FileClient {
         Ok(body)
     }
 
-    /// Begins an upload in parts, and returns what the store calls it: `POST /files/{workflowId}/{fileId}/multipart`.
+    /// Begins an upload in parts: `POST /files/{workflowId}/{fileId}/multipart`.
     ///
     /// # Errors
     /// As [`FileClient::get`]; also when the store of the server takes no parts (it answers 500).
-    pub fn begin_multipart(&self, workflow_id: &str, file: &str) -> Result<String> {
+    pub fn begin_multipart(&self, workflow_id: &str, file: &str) -> Result<MultipartUpload> {
         #[derive(Deserialize)]
         struct Begun {
             #[serde(rename = "uploadId")]
@@ -239,21 +262,23 @@ impl FileClient {
         }
         let route = "/files/{workflowId}/{fileId}/multipart";
         let request = Self::about(Method::Post, route, "begin upload in parts of file", workflow_id, file)?;
-        Ok(self.http.send(&request)?.json::<Begun>()?.upload_id)
+        let begun: Begun = self.http.send(&request)?.json()?;
+        Ok(MultipartUpload::new(workflow_id, file, begun.upload_id))
     }
 
     /// An address to send a part to, counted from 1: `GET /files/{workflowId}/{fileId}/multipart/{uploadId}/part/{partNumber}`.
     ///
     /// # Errors
     /// As [`FileClient::begin_multipart`].
-    pub fn part_url(&self, workflow_id: &str, file: &str, upload_id: &str, part_number: u16) -> Result<FileUrl> {
+    pub fn part_url(&self, upload: &MultipartUpload, part_number: u16) -> Result<FileUrl> {
+        const VERB: &str = "get address of a part of file";
         if part_number == 0 {
-            return Err(Error::invalid("get address of a part of file", "part_number is 0; parts are counted from 1"));
+            return Err(Error::invalid(VERB, "part_number is 0; parts are counted from 1"));
         }
         let route = "/files/{workflowId}/{fileId}/multipart/{uploadId}/part/{partNumber}";
-        let values = [workflow_id, file_id(file), upload_id, &part_number.to_string()];
-        let request = Request::new(Method::Get, route, &values, ("get address of a part of file", file))?;
-        self.http.send_safe(&request)?.json()
+        let [workflow_id, file, upload_id] = upload.values();
+        let values = [workflow_id, file, upload_id, &part_number.to_string()];
+        self.http.send_safe(&Request::new(Method::Get, route, &values, (VERB, file))?)?.json()
     }
 
     /// Says that all parts are there: `POST /files/{workflowId}/{fileId}/multipart/{uploadId}/complete`. `part_etags` are what
@@ -261,21 +286,14 @@ impl FileClient {
     ///
     /// # Errors
     /// As [`FileClient::begin_multipart`]; also when there is no part.
-    pub fn complete_multipart(
-        &self,
-        workflow_id: &str,
-        file: &str,
-        upload_id: &str,
-        part_etags: &[&str],
-    ) -> Result<FileHandle> {
+    pub fn complete_multipart(&self, upload: &MultipartUpload, part_etags: &[&str]) -> Result<FileHandle> {
         const VERB: &str = "complete upload in parts of file";
         if part_etags.is_empty() {
             return Err(Error::invalid(VERB, "part_etags must not be empty"));
         }
         let route = "/files/{workflowId}/{fileId}/multipart/{uploadId}/complete";
-        let values = [workflow_id, file_id(file), upload_id];
-        let body = BTreeMap::from([("partETags", part_etags)]);
-        self.http.send(&Request::new(Method::Post, route, &values, (VERB, file))?.json(&body)?)?.json()
+        let request = Request::new(Method::Post, route, &upload.values(), (VERB, &upload.file_id))?;
+        self.http.send(&request.json(&BTreeMap::from([("partETags", part_etags)]))?)?.json()
     }
 
     /// Gives an upload in parts up: `DELETE /files/{workflowId}/{fileId}/multipart/{uploadId}`. The server's own store accepts
@@ -283,11 +301,10 @@ impl FileClient {
     ///
     /// # Errors
     /// As [`FileClient::get`].
-    pub fn abort_multipart(&self, workflow_id: &str, file: &str, upload_id: &str) -> Result<()> {
+    pub fn abort_multipart(&self, upload: &MultipartUpload) -> Result<()> {
         let route = "/files/{workflowId}/{fileId}/multipart/{uploadId}";
-        let values = [workflow_id, file_id(file), upload_id];
-        let about = ("give up upload in parts of file", file);
-        self.http.send_safe(&Request::new(Method::Delete, route, &values, about)?)?.done()
+        let about = ("give up upload in parts of file", upload.file_id.as_str());
+        self.http.send_safe(&Request::new(Method::Delete, route, &upload.values(), about)?)?.done()
     }
 }
 

@@ -189,7 +189,7 @@ pub use event::{
     EventAction, EventActionKind, EventClient, EventHandler, StartAgentAction, StartWorkflowAction, TaskAction,
     TerminateWorkflowAction, UpdateVariablesAction,
 };
-pub use file::{FileClient, FileHandle, FileUploadRequest, FileUploadStatus, FileUrl};
+pub use file::{FileClient, FileHandle, FileUploadRequest, FileUploadStatus, FileUrl, MultipartUpload};
 pub use json::{JsonMap, RawJson};
 pub use metadata::{
     CacheConfig, IdempotencyStrategy, JoinMode, MetadataClient, RateLimitConfig, RateLimitPolicy, RetryLogic,
@@ -199,7 +199,8 @@ pub use metadata::{
 pub use metrics::{Health, MetricSet, Metrics, MetricsServer};
 pub use runner::{RunnerControl, RunnerHandle, StopReport, TaskRunner, UndeliverableResult};
 pub use schedule::{
-    CronSchedule, ScheduleClient, ScheduleExecution, ScheduleExecutionState, ScheduleSearch, WorkflowSchedule,
+    CronSchedule, NextRunsQuery, ScheduleClient, ScheduleExecution, ScheduleExecutionState, ScheduleSearch,
+    WorkflowSchedule,
 };
 pub use search::{Hits, Pages, Search, SearchField, SearchQuery, SearchRequest, SearchResult};
 pub use task::{

@@ -150,6 +150,41 @@ wire! {
     }
 }
 
+/// When a cron expression would be due: for [`ScheduleClient::next_runs_between`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct NextRunsQuery {
+    cron: String,
+    begins: Option<SystemTime>,
+    ends: Option<SystemTime>,
+    limit: u8,
+}
+
+impl NextRunsQuery {
+    /// The next five times.
+    pub fn new(cron: impl Into<String>) -> Self {
+        Self { cron: cron.into(), begins: None, ends: None, limit: 5 }
+    }
+
+    /// Not before this time. Defaults to now.
+    pub fn begins(mut self, at: SystemTime) -> Self {
+        self.begins = Some(at);
+        self
+    }
+
+    /// Not after this time. Defaults to no end.
+    pub fn ends(mut self, at: SystemTime) -> Self {
+        self.ends = Some(at);
+        self
+    }
+
+    /// So many at most, from 1 to 5. Defaults to 5.
+    pub fn limit(mut self, n: u8) -> Self {
+        self.limit = n;
+        self
+    }
+}
+
 /// Which schedules, or which of their runs, to look for.
 #[derive(Clone, Debug, Default)]
 #[must_use]
@@ -382,7 +417,7 @@ impl ScheduleClient {
     /// When `cron` is no cron expression (the server answers 500), `limit` is not from 1 to 5, or the server can't be reached
     /// or refuses.
     pub fn next_runs(&self, cron: &str, limit: u8) -> Result<Vec<SystemTime>> {
-        self.next_runs_between(cron, None, None, limit)
+        self.next_runs_between(&NextRunsQuery::new(cron).limit(limit))
     }
 
     /// As [`ScheduleClient::next_runs`] (`GET /scheduler/nextFewSchedules`), for a schedule that begins and ends: see [`WorkflowSchedule::begins`] and
@@ -393,18 +428,14 @@ impl ScheduleClient {
     ///
     /// # Errors
     /// As [`ScheduleClient::next_runs`]; also when it ends before it begins.
-    pub fn next_runs_between(
-        &self,
-        cron: &str,
-        begins: Option<SystemTime>,
-        ends: Option<SystemTime>,
-        limit: u8,
-    ) -> Result<Vec<SystemTime>> {
-        let about = ("get next runs of", cron);
+    pub fn next_runs_between(&self, query: &NextRunsQuery) -> Result<Vec<SystemTime>> {
+        let NextRunsQuery { cron, begins, ends, limit } = query;
+        let (begins, ends) = (*begins, *ends);
+        let about = ("get next runs of", cron.as_str());
         if cron.trim().is_empty() {
             return Err(Error::invalid(about.0, "cron must not be empty"));
         }
-        if !(1..=5).contains(&limit) {
+        if !(1..=5).contains(limit) {
             return Err(Error::invalid(about.0, format!("limit is {limit}; it must be from 1 to 5")));
         }
         if begins.zip(ends).is_some_and(|(begins, ends)| ends < begins) {

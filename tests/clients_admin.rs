@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use common::{Answer, Server};
 use conductor_sync::{
-    ErrorKind, EventHandler, FileUploadRequest, FileUploadStatus, QueueUpdate, Result, ScheduleSearch,
-    StartWorkflowRequest, TaskResultStatus, WorkflowSchedule,
+    ErrorKind, EventHandler, FileUploadRequest, FileUploadStatus, MultipartUpload, NextRunsQuery, QueueUpdate, Result,
+    ScheduleSearch, StartWorkflowRequest, TaskResultStatus, WorkflowSchedule,
 };
 use serde_json::json;
 
@@ -40,7 +40,11 @@ fn bad_input_names_the_parameter_and_sends_nothing() {
     check(client.admin().pending_tasks("t", 0, 0), bad, "count must be at least 1");
     check(client.files().create(&FileUploadRequest::new("", "f")), bad, "workflow_id must not be empty");
     check(client.files().get("w", "a/b"), bad, "fileId");
-    check(client.files().complete_multipart("w", "f", "u", &[]), bad, "part_etags must not be empty");
+    check(
+        client.files().complete_multipart(&MultipartUpload::new("w", "f", "u"), &[]),
+        bad,
+        "part_etags must not be empty",
+    );
     check(client.metadata().update_workflows(&[]), bad, "must not be empty");
     assert_eq!(server.requests().len(), 0);
 }
@@ -73,9 +77,10 @@ fn an_upload_in_parts_is_sent_as_the_server_wants_it() {
         Some(Answer::json(200, if is_end { &done } else { &file }))
     });
     let files = server.client().files();
-    assert_eq!(files.begin_multipart("w", "conductor://file/f").unwrap(), "u 1");
-    assert_eq!(files.part_url("w", "f", "u 1", 2).unwrap().upload_url.as_deref(), Some("http://s/1"));
-    let done = files.complete_multipart("w", "f", "u 1", &["e1", "e2"]).unwrap();
+    let upload = files.begin_multipart("w", "conductor://file/f").unwrap();
+    assert_eq!(upload, MultipartUpload::new("w", "f", "u 1"));
+    assert_eq!(files.part_url(&upload, 2).unwrap().upload_url.as_deref(), Some("http://s/1"));
+    let done = files.complete_multipart(&upload, &["e1", "e2"]).unwrap();
     assert_eq!((done.upload_status, done.content_hash.as_deref()), (FileUploadStatus::Uploaded, Some("h")));
     let requests = server.requests();
     let targets: Vec<&str> = requests.iter().map(|request| request.target.as_str()).collect();
@@ -101,7 +106,11 @@ fn an_update_through_a_queue_names_the_task_as_it_was_named() {
 fn the_beginning_and_the_end_of_a_preview_are_sent_in_milliseconds() {
     let server = Server::start(|_| Some(Answer::json(200, &json!([5000, 9000]))));
     let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-    let runs = server.client().schedules().next_runs_between("* * * * * ?", Some(at(4)), Some(at(6)), 2).unwrap();
+    let runs = server
+        .client()
+        .schedules()
+        .next_runs_between(&NextRunsQuery::new("* * * * * ?").begins(at(4)).ends(at(6)).limit(2))
+        .unwrap();
     assert_eq!(runs, [at(5)], "what is after the end is left out");
     let requests = server.requests();
     assert_eq!(requests[0].query("scheduleStartTime"), Some("4000"));

@@ -127,15 +127,15 @@ const IDS: &[Row] = rows! { c, id;
     "FileClient::download" "fileId": c.files().download("w", id);
     "FileClient::begin_multipart" "workflowId": c.files().begin_multipart(id, "f");
     "FileClient::begin_multipart" "fileId": c.files().begin_multipart("w", id);
-    "FileClient::part_url" "workflowId": c.files().part_url(id, "f", "u", 1);
-    "FileClient::part_url" "fileId": c.files().part_url("w", id, "u", 1);
-    "FileClient::part_url" "uploadId": c.files().part_url("w", "f", id, 1);
-    "FileClient::complete_multipart" "workflowId": c.files().complete_multipart(id, "f", "u", &["e"]);
-    "FileClient::complete_multipart" "fileId": c.files().complete_multipart("w", id, "u", &["e"]);
-    "FileClient::complete_multipart" "uploadId": c.files().complete_multipart("w", "f", id, &["e"]);
-    "FileClient::abort_multipart" "workflowId": c.files().abort_multipart(id, "f", "u");
-    "FileClient::abort_multipart" "fileId": c.files().abort_multipart("w", id, "u");
-    "FileClient::abort_multipart" "uploadId": c.files().abort_multipart("w", "f", id);
+    "FileClient::part_url" "workflowId": c.files().part_url(&MultipartUpload::new(id, "f", "u"), 1);
+    "FileClient::part_url" "fileId": c.files().part_url(&MultipartUpload::new("w", id, "u"), 1);
+    "FileClient::part_url" "uploadId": c.files().part_url(&MultipartUpload::new("w", "f", id), 1);
+    "FileClient::complete_multipart" "workflowId": c.files().complete_multipart(&MultipartUpload::new(id, "f", "u"), &["e"]);
+    "FileClient::complete_multipart" "fileId": c.files().complete_multipart(&MultipartUpload::new("w", id, "u"), &["e"]);
+    "FileClient::complete_multipart" "uploadId": c.files().complete_multipart(&MultipartUpload::new("w", "f", id), &["e"]);
+    "FileClient::abort_multipart" "workflowId": c.files().abort_multipart(&MultipartUpload::new(id, "f", "u"));
+    "FileClient::abort_multipart" "fileId": c.files().abort_multipart(&MultipartUpload::new("w", id, "u"));
+    "FileClient::abort_multipart" "uploadId": c.files().abort_multipart(&MultipartUpload::new("w", "f", id));
 };
 
 /// Methods with other values that can't be right: empty, too small, too large, of no known kind.
@@ -263,10 +263,12 @@ const VALUES: &[Row] = rows! { c, _id;
     "ScheduleClient::next_runs" "cron": c.schedules().next_runs(" ", 1);
     "ScheduleClient::next_runs" "limit": c.schedules().next_runs("0 0 3 * * ?", 0);
     "ScheduleClient::next_runs" "limit": c.schedules().next_runs("0 0 3 * * ?", 6);
-    "ScheduleClient::next_runs_between" "cron": c.schedules().next_runs_between(" ", None, None, 1);
-    "ScheduleClient::next_runs_between" "limit": c.schedules().next_runs_between("0 0 3 * * ?", None, None, 6);
+    "ScheduleClient::next_runs_between" "cron": c.schedules().next_runs_between(&NextRunsQuery::new(" "));
+    "ScheduleClient::next_runs_between" "limit": c.schedules().next_runs_between(&NextRunsQuery::new("0 0 3 * * ?").limit(6));
     "ScheduleClient::next_runs_between" "ends":
-        c.schedules().next_runs_between("0 0 3 * * ?", Some(SystemTime::now()), Some(SystemTime::UNIX_EPOCH), 1);
+        c.schedules().next_runs_between(
+            &NextRunsQuery::new("0 0 3 * * ?").begins(SystemTime::now()).ends(SystemTime::UNIX_EPOCH),
+        );
     "MetadataClient::workflow" "name": c.metadata().workflow("names");
     "MetadataClient::workflow_version" "name": c.metadata().workflow_version("latest-versions", 1);
     "MetadataClient::update_workflow" "name": c.metadata().update_workflow(&WorkflowDef::new("names-and-versions"));
@@ -275,8 +277,8 @@ const VALUES: &[Row] = rows! { c, _id;
         c.admin().update_through_queue(&QueueUpdate::by_reference("w", "r", LATER()));
     "AdminClient::update_through_queue" "output":
         c.admin().update_through_queue(&QueueUpdate::by_id("w", "t", DONE).output(true));
-    "FileClient::part_url" "part_number": c.files().part_url("w", "f", "u", 0);
-    "FileClient::complete_multipart" "part_etags": c.files().complete_multipart("w", "f", "u", &[]);
+    "FileClient::part_url" "part_number": c.files().part_url(&MultipartUpload::new("w", "f", "u"), 0);
+    "FileClient::complete_multipart" "part_etags": c.files().complete_multipart(&MultipartUpload::new("w", "f", "u"), &[]);
     "FileClient::create" "file_name": c.files().create(&FileUploadRequest::new("w", ""));
     "FileClient::create" "content_type": c.files().create(&FileUploadRequest::new("w", "f").content_type(" "));
 };

@@ -1,6 +1,6 @@
 //! The operations under `/files`. The server does not check that the workflow of a file exists.
 
-use conductor_sync::{ErrorKind, FileHandle, FileUploadRequest, FileUploadStatus};
+use conductor_sync::{ErrorKind, FileHandle, FileUploadRequest, FileUploadStatus, MultipartUpload};
 
 use super::{Api, fails};
 
@@ -61,7 +61,7 @@ pub(crate) fn download_url(api: &Api) {
 
 /// The server's own store knows no parts, and yet has nothing against giving them up.
 pub(crate) fn abort_multipart(api: &Api) {
-    api.client.files().abort_multipart(&api.name("w"), create_file(api).id(), "u").unwrap();
+    api.client.files().abort_multipart(&MultipartUpload::new(api.name("w"), create_file(api).id(), "u")).unwrap();
 }
 
 pub(crate) mod refused {
@@ -112,17 +112,26 @@ pub(crate) mod refused {
     }
 
     pub(crate) fn part_url(api: &Api) {
-        no_parts(api.client.files().part_url(&api.name("w"), create_file(api).id(), "u", 1));
-        missing(api.client.files().part_url(&api.name("w"), "no-such-file", "u", 1));
+        no_parts(api.client.files().part_url(&MultipartUpload::new(api.name("w"), create_file(api).id(), "u"), 1));
+        missing(api.client.files().part_url(&MultipartUpload::new(api.name("w"), "no-such-file", "u"), 1));
     }
 
     pub(crate) fn complete_multipart(api: &Api) {
-        no_parts(api.client.files().complete_multipart(&api.name("w"), create_file(api).id(), "u", &["e"]));
-        missing(api.client.files().complete_multipart(&api.name("w"), "no-such-file", "u", &["e"]));
-        fails(api.client.files().complete_multipart(&api.name("w"), "f", "u", &[]), ErrorKind::Invalid);
+        no_parts(
+            api.client
+                .files()
+                .complete_multipart(&MultipartUpload::new(api.name("w"), create_file(api).id(), "u"), &["e"]),
+        );
+        missing(
+            api.client.files().complete_multipart(&MultipartUpload::new(api.name("w"), "no-such-file", "u"), &["e"]),
+        );
+        fails(
+            api.client.files().complete_multipart(&MultipartUpload::new(api.name("w"), "f", "u"), &[]),
+            ErrorKind::Invalid,
+        );
     }
 
     pub(crate) fn abort_multipart(api: &Api) {
-        missing(api.client.files().abort_multipart(&api.name("w"), "no-such-file", "u"));
+        missing(api.client.files().abort_multipart(&MultipartUpload::new(api.name("w"), "no-such-file", "u")));
     }
 }

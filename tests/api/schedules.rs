@@ -6,8 +6,8 @@ use std::{
 };
 
 use conductor_sync::{
-    ErrorKind, ScheduleClient, ScheduleExecution, ScheduleExecutionState, ScheduleSearch, StartWorkflowRequest,
-    WorkflowDef, WorkflowSchedule, WorkflowStatus, WorkflowTask,
+    ErrorKind, NextRunsQuery, ScheduleClient, ScheduleExecution, ScheduleExecutionState, ScheduleSearch,
+    StartWorkflowRequest, WorkflowDef, WorkflowSchedule, WorkflowStatus, WorkflowTask,
 };
 use serde_json::json;
 
@@ -149,13 +149,15 @@ pub(crate) fn next_runs(api: &Api) {
     assert_eq!(plain.len(), 3);
     assert!(plain.iter().all(|at| hour(*at) == 3 && *at > now) && plain[0] < now + 2 * DAY);
     assert!(plain.is_sorted_by(|earlier, later| *later == *earlier + DAY), "{plain:?}");
-    let later = schedules.next_runs_between(cron, Some(now + 30 * DAY), None, 2).unwrap();
+    let later = schedules.next_runs_between(&NextRunsQuery::new(cron).begins(now + 30 * DAY).limit(2)).unwrap();
     assert!(later.len() == 2 && later[0] >= now + 30 * DAY && later[0] < now + 31 * DAY, "{later:?}");
-    let few = schedules.next_runs_between(cron, None, Some(now + 2 * DAY), 5).unwrap();
+    let few = schedules.next_runs_between(&NextRunsQuery::new(cron).ends(now + 2 * DAY)).unwrap();
     assert!(few.len() == 2 && few.iter().all(|at| *at <= now + 2 * DAY), "{few:?}");
     // The server would tell the run after the end.
     let begin = plain[0] + 30 * DAY + Duration::from_secs(3600);
-    let none = schedules.next_runs_between(cron, Some(begin), Some(begin + Duration::from_secs(60)), 5).unwrap();
+    let none = schedules
+        .next_runs_between(&NextRunsQuery::new(cron).begins(begin).ends(begin + Duration::from_secs(60)))
+        .unwrap();
     assert_eq!(none, []);
 }
 
@@ -285,7 +287,10 @@ pub(crate) mod refused {
         let schedules = api.client.schedules();
         fails(schedules.next_runs("bad", 1), ErrorKind::Server);
         let now = SystemTime::now();
-        fails(schedules.next_runs_between("0 0 3 * * ?", Some(now), Some(now - DAY), 1), ErrorKind::Invalid);
+        fails(
+            schedules.next_runs_between(&NextRunsQuery::new("0 0 3 * * ?").begins(now).ends(now - DAY)),
+            ErrorKind::Invalid,
+        );
     }
 
     pub(crate) fn search_executions(api: &Api) {
