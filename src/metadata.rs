@@ -114,7 +114,8 @@ wire! {
         /// Random extra delay, milliseconds. Defaults to 0.
         pub backoff_jitter_ms: Option<i32> = "backoffJitterMs",
         /// How long the server waits to hear of a task in progress, seconds: the lease. At least 1, at most
-        /// `timeout_seconds` where that is set. Defaults to 3600.
+        /// `timeout_seconds` where that is set. Defaults to 3600. When it passes, the task is tried again, whatever
+        /// `timeout_policy` says (3.32.1).
         pub response_timeout_seconds: Option<i64> = "responseTimeoutSeconds",
         /// How long a task may wait in the queue, seconds. Defaults to no limit.
         pub poll_timeout_seconds: Option<i32> = "pollTimeoutSeconds",

@@ -169,8 +169,11 @@ impl WorkflowClient {
     /// Runs a workflow that has ended again, from its beginning or from one of its tasks, and returns its id, which stays the
     /// same: `POST /workflow/{workflowId}/rerun`. A rerun from the beginning deletes its tasks.
     ///
+    /// Where a skipped task follows, 3.32.1 answers 500 and has made the workflow RUNNING all the same: look at its state.
+    ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] when it has not ended; otherwise when the workflow or the task does not exist, an input is no
+    /// [`ErrorKind::Conflict`] when it has not ended; [`Error::is_not_found`] when there is no such workflow; otherwise when it
+    /// has no such task ([`ErrorKind::Rejected`](crate::ErrorKind::Rejected): the server answers 400), an input is no
     /// object, or the server can't be reached or refuses.
     ///
     /// [`ErrorKind::Conflict`]: crate::ErrorKind::Conflict
