@@ -110,8 +110,14 @@
 //! # Delivery
 //!
 //! A result is offered until the server acknowledges it, with growing pauses and no limit on tries, while the process lives.
-//! What the server refuses for good is set aside: see [`TaskRunner::on_undeliverable`]. Acknowledged does not mean used: the
-//! server answers late and duplicate results alike. Tasks may run more than once, so handlers should be idempotent: see
+//! What the server refuses for good is set aside and the task failed in its place: see [`TaskRunner::on_undeliverable`]. For
+//! good means that it is too large (10 MiB of output, or 413) or malformed, or that it was refused eight times while others
+//! got through (of a report of 1 MB and more, a broken connection counts as a refusal), or for five minutes while heartbeats
+//! of the same task got through.
+//!
+//! After a heartbeat without an answer, which could undo the result on the server, the result waits until the server answers
+//! again and half a second more, and is looked at twice afterwards. Acknowledged does not mean used: the server answers late
+//! and duplicate results alike. Tasks may run more than once, so handlers should be idempotent: see
 //! [`TaskContext::idempotency_key`].
 //!
 //! # Stopping
