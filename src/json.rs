@@ -5,7 +5,13 @@
 
 pub(crate) mod document;
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
+    str::FromStr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -470,6 +476,27 @@ macro_rules! wire_enum {
 }
 pub(crate) use wire_enum;
 
+/// A time of the server's, milliseconds since 1970; 0 stands for none.
+pub(crate) fn epoch_time(millis: impl Into<Option<i64>>) -> Option<SystemTime> {
+    let millis = u64::try_from(millis.into()?).ok().filter(|millis| *millis > 0)?;
+    UNIX_EPOCH.checked_add(Duration::from_millis(millis))
+}
+
+/// Methods that give times of the wire, which are numbers there, as times.
+macro_rules! times {
+    ($type:ident { $($(#[$doc:meta])+ $method:ident = $field:ident;)+ }) => {
+        impl $type {
+            $(
+                $(#[$doc])+
+                pub fn $method(&self) -> Option<std::time::SystemTime> {
+                    crate::json::epoch_time(self.$field)
+                }
+            )+
+        }
+    };
+}
+pub(crate) use times;
+
 #[cfg(test)]
 mod tests {
     #![expect(unreachable_pub, dead_code, reason = "the macros write public items")]
@@ -539,5 +566,12 @@ mod tests {
             let error = serde_json::from_str::<Thing>(&format!(r#"{{"count":{count}}}"#)).unwrap_err();
             assert!(error.to_string().starts_with("count: "), "{count}: {error}");
         }
+    }
+
+    #[test]
+    fn times_of_the_server_are_times() {
+        let second = UNIX_EPOCH.checked_add(Duration::from_millis(1500));
+        assert_eq!((epoch_time(1500), epoch_time(Some(1500))), (second, second));
+        assert_eq!((epoch_time(0), epoch_time(-5), epoch_time(None)), (None, None, None));
     }
 }

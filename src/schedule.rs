@@ -9,7 +9,7 @@ use std::{
 use crate::{
     error::{Error, Result},
     http::{Http, Method, Request, problem_with_name},
-    json::{JsonMap, document::document, wire, wire_enum},
+    json::{JsonMap, document::document, times, wire, wire_enum},
     search::{Place, Search, SearchRequest},
     workflow::{BulkOutcome, StartWorkflowRequest},
 };
@@ -147,6 +147,26 @@ wire! {
         pub state: ScheduleExecutionState = "state",
         /// The time zone. 3.32.1 says UTC whatever that of the schedule is.
         pub zone_id: Option<String> = "zoneId",
+    }
+}
+
+times! {
+    WorkflowSchedule {
+        /// When it was saved first.
+        created_at = create_time;
+        /// When it was changed.
+        updated_at = updated_time;
+        /// When it is due next; 3.32.1 never tells: see [`ScheduleClient::next_runs`].
+        next_run_at = next_run_time;
+    }
+}
+
+times! {
+    ScheduleExecution {
+        /// When it was due.
+        scheduled_at = scheduled_time;
+        /// When it was done.
+        executed_at = execution_time;
     }
 }
 

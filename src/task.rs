@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result, excerpt},
     http::{Http, Method, Request},
-    json::{Field, RawJson, wire, wire_enum},
+    json::{Field, RawJson, times, wire, wire_enum},
     metadata::{TaskDef, WorkflowTask, whole_seconds},
     workflow::Workflow,
 };
@@ -667,6 +667,33 @@ pub(crate) const MAX_POLL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer times are as good as this one, which can be added to an `Instant`. Servers and callers say "never" with the
 /// largest number there is.
 pub(crate) const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+times! {
+    Task {
+        /// When it was put into its queue; `None` before.
+        scheduled_at = scheduled_time;
+        /// When it was handed out first; `None` before.
+        started_at = start_time;
+        /// When the server last wrote it.
+        updated_at = update_time;
+        /// When it ended; `None` before.
+        ended_at = end_time;
+    }
+}
+
+times! {
+    TaskExecLog {
+        /// When the line was written.
+        created_at = created_time;
+    }
+}
+
+times! {
+    PollData {
+        /// When the worker last polled.
+        last_polled_at = last_poll_time;
+    }
+}
 
 /// Milliseconds since 1970 for the wire.
 pub(crate) fn epoch_millis(time: SystemTime) -> i64 {

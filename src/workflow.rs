@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     error::{Error, ErrorKind, Result, excerpt},
     http::{Http, Method, Request},
-    json::{RawJson, wire, wire_enum},
+    json::{RawJson, times, wire, wire_enum},
     metadata::{IdempotencyStrategy, WorkflowDef},
     task::Task,
 };
@@ -127,6 +127,19 @@ impl Workflow {
     /// The last attempt of the task with this reference name.
     pub fn task(&self, reference: &str) -> Option<&Task> {
         self.tasks.iter().rev().find(|task| task.reference_task_name == reference)
+    }
+}
+
+times! {
+    Workflow {
+        /// When it was made.
+        created_at = create_time;
+        /// When it was started.
+        started_at = start_time;
+        /// When the server last wrote it.
+        updated_at = update_time;
+        /// When it ended; `None` before.
+        ended_at = end_time;
     }
 }
 
