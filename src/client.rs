@@ -3,8 +3,17 @@
 use std::sync::Arc;
 
 use crate::{
-    admin::AdminClient, config::Config, error::Result, event::EventClient, file::FileClient, http::Http,
-    metadata::MetadataClient, metrics::Metrics, schedule::ScheduleClient, task::TaskClient, workflow::WorkflowClient,
+    admin::AdminClient,
+    config::Config,
+    error::Result,
+    event::EventClient,
+    file::FileClient,
+    http::Http,
+    metadata::MetadataClient,
+    metrics::Metrics,
+    schedule::ScheduleClient,
+    task::TaskClient,
+    workflow::{Looks, WorkflowClient},
 };
 
 /// A connection pool to one Conductor server. Cloning is cheap and shares the pool; calls may come from any thread.
@@ -24,6 +33,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Client {
     http: Arc<Http>,
+    /// Of all threads that wait for workflows.
+    looks: Arc<Looks>,
 }
 
 impl Client {
@@ -40,7 +51,7 @@ impl Client {
     /// # Errors
     /// When the server's address is no URL.
     pub fn with_metrics(config: Config, metrics: Metrics) -> Result<Self> {
-        Ok(Self { http: Arc::new(Http::new(&config, metrics)?) })
+        Ok(Self { http: Arc::new(Http::new(&config, metrics)?), looks: Arc::default() })
     }
 
     /// A client for the server that the environment names: see [`Config::from_env`].
@@ -58,7 +69,7 @@ impl Client {
 
     /// Workflows: start, look at, steer, wait for.
     pub fn workflows(&self) -> WorkflowClient {
-        WorkflowClient::new(Arc::clone(&self.http))
+        WorkflowClient::new(Arc::clone(&self.http), Arc::clone(&self.looks))
     }
 
     /// Definitions of tasks and workflows.

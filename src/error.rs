@@ -137,6 +137,15 @@ impl Error {
         Self::new(ErrorKind::Decode, what, message).with_source(source)
     }
 
+    /// The same for another who has met it, without its source.
+    pub(crate) fn copy(&self) -> Self {
+        let Inner { kind, operation, message, status, server_message, retryable_by_server, retry_after, .. } = &*self.0;
+        let mut copy = Self::new(*kind, operation, message);
+        (copy.0.status, copy.0.server_message) = (*status, server_message.clone());
+        (copy.0.retryable_by_server, copy.0.retry_after) = (*retryable_by_server, *retry_after);
+        copy
+    }
+
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod execute;
+mod look;
 mod lookup;
 mod steer;
 mod wait;
@@ -18,6 +19,7 @@ use crate::{
 
 pub use bulk::{BulkOutcome, WorkflowBulkClient};
 pub use execute::{ExecuteWorkflowRequest, TaskMock, WorkflowTestRequest};
+pub(crate) use look::Looks;
 pub use lookup::{CorrelationQuery, RunningQuery, WorkflowSummary, WorkflowTasksQuery};
 pub use steer::{Removal, RerunWorkflowRequest, SkipTaskRequest};
 pub use wait::StartOutcome;
@@ -259,11 +261,12 @@ impl StartWorkflowRequest {
 #[derive(Clone, Debug)]
 pub struct WorkflowClient {
     http: Arc<Http>,
+    looks: Arc<Looks>,
 }
 
 impl WorkflowClient {
-    pub(crate) fn new(http: Arc<Http>) -> Self {
-        Self { http }
+    pub(crate) fn new(http: Arc<Http>, looks: Arc<Looks>) -> Self {
+        Self { http, looks }
     }
 
     /// Starts a workflow and returns its id: `POST /workflow`.

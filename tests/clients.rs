@@ -7,10 +7,11 @@ mod common;
 use std::{
     net::TcpListener,
     sync::atomic::{AtomicUsize, Ordering},
+    thread,
     time::Duration,
 };
 
-use common::{Answer, Request, Server};
+use common::{Answer, PATIENCE, Request, Server};
 use conductor_sync::{
     Client, Config, Error, ErrorKind, PollRequest, RawJson, ReferenceUpdate, StartWorkflowRequest, TaskDef, TaskResult,
     TaskResultStatus, WorkflowDef,
@@ -181,4 +182,37 @@ fn many_workflows_that_are_waited_for_share_the_looks() {
     let is_look = |r: &&Request| r.target.contains("bulk/search") || r.target.contains("/status");
     assert_eq!(all.iter().filter(is_look).count(), 3 + 1 + 3);
     assert_eq!(all.len() - 7, N - 1, "each is fetched once");
+}
+
+#[test]
+fn threads_that_wait_for_one_workflow_each_share_their_looks() {
+    const N: usize = 50;
+    let n_looks = AtomicUsize::new(0);
+    let server = Server::start(move |r| {
+        let is_look = r.target.contains("/bulk/search") || r.target.contains("/status");
+        let ended = n_looks.fetch_add(usize::from(is_look), Ordering::AcqRel) > 5;
+        let as_state = |id: &Value| json!({"workflowId": id, "status": if ended { "COMPLETED" } else { "RUNNING" }});
+        if r.target.starts_with("/api/workflow/bulk/search") {
+            let found: Vec<_> = r.json().as_array().unwrap().iter().map(as_state).collect();
+            return Some(Answer::json(200, &json!({"bulkSuccessfulResults": found, "bulkErrorResults": {}})));
+        }
+        let id = r.target.strip_prefix("/api/workflow/")?.split(['/', '?']).next()?;
+        Some(Answer::json(200, &as_state(&id.into())))
+    });
+    let client = server.client();
+    thread::scope(|scope| {
+        for n in 0..N {
+            let client = &client;
+            scope.spawn(move || {
+                let id = format!("w{n}");
+                assert_eq!(client.workflows().wait(&id, PATIENCE).unwrap().workflow_id, id);
+            });
+        }
+    });
+    let mut looks: Vec<_> = server.requests();
+    looks.retain(|r| r.target.contains("/bulk/search") || r.target.contains("/status"));
+    let spent = looks[looks.len() - 1].at - looks[0].at;
+    // The first finds no other; then there are five a second.
+    let most = 3 + usize::try_from(spent.as_millis() / 200).unwrap();
+    assert!(looks.len() <= most, "{} looks in {} ms", looks.len(), spent.as_millis());
 }

@@ -1,17 +1,12 @@
 //! Waiting for workflows, one or many, and starting one that must not start twice.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{
-    BulkOutcome, CorrelationQuery, StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, check_start,
+    CorrelationQuery, StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, check_start, look::states,
 };
 use crate::{
     error::{Error, ErrorKind, Result, excerpt},
-    http::{Method, Request},
     task::FAR,
 };
 
@@ -19,15 +14,6 @@ use crate::{
 /// a long one costs one request a second.
 const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// As many are looked at with one request.
-const MOST_AT_ONCE: usize = 500;
-
-/// Between two looks at single ones of many: 50 requests a second, which a server of any size bears.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
-
-/// A look that begins shortly before the deadline still has this long to be answered.
-const SHORTEST_LOOK: Duration = Duration::from_secs(1);
 
 /// The first and the longest pause before a start whose answer was lost is looked up and tried again.
 const FIRST_TRY_AFTER: Duration = Duration::from_millis(500);
@@ -80,7 +66,7 @@ struct Watched<'a> {
     id: &'a str,
     /// Where its outcome goes.
     place: usize,
-    seen: Option<std::result::Result<WorkflowState, Arc<Error>>>,
+    seen: Option<Result<WorkflowState>>,
 }
 
 impl Watched<'_> {
@@ -105,10 +91,6 @@ fn too_late(workflow_id: &str, state: &str, deadline: Duration) -> Error {
     Error::new(ErrorKind::Deadline, format!("wait for workflow {workflow_id}"), message)
 }
 
-fn time_for_a_look(end: Instant) -> Duration {
-    end.saturating_duration_since(Instant::now()).max(SHORTEST_LOOK)
-}
-
 fn unseen(workflow_id: &str) -> WorkflowState {
     WorkflowState { workflow_id: workflow_id.to_owned(), ..WorkflowState::default() }
 }
@@ -130,7 +112,8 @@ impl WorkflowClient {
     /// Waits until each of these workflows has ended, or `deadline` has passed, and returns them in the same order.
     ///
     /// One request looks at up to 500 of them; the looks become rarer, down to one a second. Each that has ended is fetched
-    /// once, with its tasks. Give one thread the whole list rather than each of many threads one id.
+    /// once, with its tasks. Threads that wait for one workflow each share their looks as well, when they use the same
+    /// [`Client`](crate::Client) or its clones: five requests a second in all.
     ///
     /// ```
     /// # #[cfg(feature = "embedded")] {
@@ -157,19 +140,18 @@ impl WorkflowClient {
         let mut pause = FIRST_LOOK_AFTER;
         while !pending.is_empty() {
             let is_last = Instant::now() >= end;
-            let mut asked_pause = Duration::ZERO;
-            for group in pending.chunks_mut(MOST_AT_ONCE) {
-                let asked = match group {
-                    [watched] => self.look(watched, time_for_a_look(end), &mut outcomes),
-                    _ => self.look_at_all(group, end, &mut outcomes),
-                };
-                asked_pause = asked_pause.max(asked.unwrap_or_default());
-            }
+            let ids: Vec<&str> = pending.iter().map(|watched| watched.id).collect();
+            let states = match ids[..] {
+                [id] => vec![Some(self.looks.state(&self.http, id, end))],
+                _ => states(&self.http, &ids, end),
+            };
+            let looks = pending.iter_mut().zip(states);
+            let asked = looks.filter_map(|(watched, state)| self.take_in(watched, state?, &mut outcomes)).max();
             pending.retain(|watched| outcomes[watched.place].is_none());
             if is_last {
                 break;
             }
-            rest_until((Instant::now() + pause.max(asked_pause)).min(end));
+            rest_until((Instant::now() + pause.max(asked.unwrap_or_default())).min(end));
             pause = (pause * 3 / 2).min(LOOK_AGAIN_AFTER);
         }
         for late in pending {
@@ -179,101 +161,32 @@ impl WorkflowClient {
         outcomes.into_iter().flatten().collect()
     }
 
-    /// Looks at a workflow, and says how long the server asks to wait.
-    fn look(
-        &self,
-        watched: &mut Watched<'_>,
-        limit: Duration,
-        outcomes: &mut [Option<Result<Workflow>>],
-    ) -> Option<Duration> {
-        match self.state_within(watched.id, limit) {
-            Err(error) if !error.is_retryable() => {
-                outcomes[watched.place] = Some(Err(error.with_seen(unseen(watched.id))));
-                None
-            }
-            seen => self.take_in(watched, seen.map_err(Arc::new), outcomes),
-        }
-    }
-
-    /// Looks at many with one request.
-    fn look_at_all(
-        &self,
-        group: &mut [Watched<'_>],
-        end: Instant,
-        outcomes: &mut [Option<Result<Workflow>>],
-    ) -> Option<Duration> {
-        let limit = time_for_a_look(end);
-        let mut states = match self.states_within(group, limit) {
-            Ok(states) => states,
-            Err(error) if error.is_retryable() => {
-                let error = Arc::new(error);
-                let looks = group.iter_mut().map(|watched| self.take_in(watched, Err(Arc::clone(&error)), outcomes));
-                return looks.flatten().max();
-            }
-            // One of them spoils it for all, or the server has no such route.
-            Err(_) => HashMap::new(),
-        };
-        let mut asked = None;
-        let mut next_look = Instant::now();
-        for watched in group {
-            match states.remove(watched.id) {
-                Some(state) => asked = asked.max(self.take_in(watched, Ok(state), outcomes)),
-                // It is not there, or named twice: it is looked at alone, if there is time.
-                None if Instant::now() < end => {
-                    rest_until(next_look);
-                    next_look = Instant::now() + BETWEEN_LOOKS;
-                    asked = asked.max(self.look(watched, limit, outcomes));
-                }
-                None => {}
-            }
-        }
-        asked
-    }
-
-    /// Notes what a look has shown; of one that has ended, fetches the whole.
+    /// Notes what a look has shown, and of one that has ended fetches the whole. Says how long the server asks to wait.
     fn take_in(
         &self,
         watched: &mut Watched<'_>,
-        seen: std::result::Result<WorkflowState, Arc<Error>>,
+        seen: Result<WorkflowState>,
         outcomes: &mut [Option<Result<Workflow>>],
     ) -> Option<Duration> {
         let mut asked = None;
-        match &seen {
+        let outcome = match &seen {
             Ok(state) if state.status.is_terminal() => match self.get(watched.id) {
-                Err(error) if error.is_retryable() => asked = error.retry_after(),
-                whole => outcomes[watched.place] = Some(whole.map_err(|error| error.with_seen(state.clone()))),
+                Err(error) if error.is_retryable() => {
+                    asked = error.retry_after();
+                    None
+                }
+                whole => Some(whole.map_err(|error| error.with_seen(state.clone()))),
             },
-            Ok(_) => {}
-            Err(error) => asked = error.retry_after(),
-        }
+            Ok(_) => None,
+            Err(error) if error.is_retryable() => {
+                asked = error.retry_after();
+                None
+            }
+            Err(error) => Some(Err(error.copy().with_seen(unseen(watched.id)))),
+        };
+        outcomes[watched.place] = outcome;
         watched.seen = Some(seen);
         asked
-    }
-
-    /// The states of those that are there, by id.
-    fn states_within(&self, group: &[Watched<'_>], limit: Duration) -> Result<HashMap<String, WorkflowState>> {
-        let ids: Vec<&str> = group.iter().map(|watched| watched.id).collect();
-        let about = ("wait for workflows", ids[0]);
-        let request = Request::new(Method::Post, "/workflow/bulk/search", &[], about)?
-            .query("includeTasks", "false")
-            .json(&ids)?
-            .within(limit);
-        let found: BulkOutcome<Workflow> = self.http.send(&request)?.json()?;
-        let state = |workflow: Workflow| {
-            let Workflow { workflow_id, correlation_id, status, output, variables, .. } = workflow;
-            let known = WorkflowState { correlation_id, status, output, variables, ..unseen(&workflow_id) };
-            (workflow_id, known)
-        };
-        Ok(found.successes.into_iter().map(state).collect())
-    }
-
-    fn state_within(&self, workflow_id: &str, limit: Duration) -> Result<WorkflowState> {
-        let about = ("wait for workflow", workflow_id);
-        let request = Request::new(Method::Get, "/workflow/{workflowId}/status", &[workflow_id], about)?
-            .query("includeOutput", "true")
-            .query("includeVariables", "true")
-            .within(limit);
-        self.http.send(&request)?.json()
     }
 
     /// Starts a workflow and waits until it has ended, however it ended.
@@ -358,7 +271,7 @@ impl WorkflowClient {
     }
 }
 
-fn rest_until(time: Instant) {
+pub(super) fn rest_until(time: Instant) {
     if time > Instant::now() {
         // An `at` channel delivers once, when the time has come, and never closes.
         let _over = crossbeam_channel::at(time).recv();
