@@ -130,7 +130,7 @@ fn states_of_group(http: &Http, ids: &[&str], end: Instant) -> Vec<Option<Result
     };
     let mut next_look = Instant::now();
     let mut single = |id: &str| {
-        super::wait::rest_until(next_look);
+        rest_until(next_look);
         next_look = Instant::now() + BETWEEN_SINGLE_LOOKS;
         single_state(http, id, limit)
     };
@@ -167,4 +167,11 @@ fn single_state(http: &Http, workflow_id: &str, limit: Duration) -> Result<Workf
         .query("includeVariables", "true")
         .within(limit);
     http.send(&request)?.json()
+}
+
+pub(super) fn rest_until(time: Instant) {
+    if time > Instant::now() {
+        // An `at` channel delivers once, when the time has come, and never closes.
+        let _over = crossbeam_channel::at(time).recv();
+    }
 }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    CorrelationQuery, StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, check_start, look::states,
+    CorrelationQuery, StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, check_start,
+    look::{rest_until, states},
 };
 use crate::{
     error::{Error, ErrorKind, Result, excerpt},
@@ -268,12 +269,5 @@ impl WorkflowClient {
         let mut found = self.correlated_by_each(query, &[correlation_id])?;
         let workflows = found.remove(correlation_id).unwrap_or_default();
         Ok(workflows.into_iter().min_by_key(|workflow| workflow.create_time).map(|workflow| workflow.workflow_id))
-    }
-}
-
-pub(super) fn rest_until(time: Instant) {
-    if time > Instant::now() {
-        // An `at` channel delivers once, when the time has come, and never closes.
-        let _over = crossbeam_channel::at(time).recv();
     }
 }
