@@ -1,6 +1,7 @@
 //! [`TaskRunner`]: builds the channels, starts, names and joins every thread. The stages are in the files beside this one:
 //! poll, execute, update, keep.
 
+mod calls;
 mod crew;
 mod execute;
 mod handle;
@@ -14,6 +15,7 @@ mod retry;
 mod signals;
 mod slot;
 mod update;
+mod verdict;
 
 use std::{
     fmt,

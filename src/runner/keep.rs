@@ -10,8 +10,9 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 use crate::{
     client::Client,
     runner::{
+        calls::{extend_lease, look},
         register::{Held, Register},
-        update::{Verdict, extend_lease, is_gone, look, verdict},
+        verdict::{Verdict, is_gone, verdict},
     },
 };
 

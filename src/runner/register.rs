@@ -237,6 +237,11 @@ impl Held {
         std::mem::take(&mut state.doubtful_beat)
     }
 
+    /// Notes a heartbeat that was sent beside the keeper's and got no clear answer.
+    pub(super) fn doubt_beat(&self) {
+        self.state().doubtful_beat = true;
+    }
+
     /// Whether a heartbeat was sent after this.
     pub(super) fn was_kept_after(&self, at: Instant) -> bool {
         self.state().last_beat.is_some_and(|beat| beat >= at)

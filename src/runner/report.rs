@@ -13,7 +13,7 @@ use crate::{
         retry::Backoff,
         slot::Token,
     },
-    task::{TaskResult, TaskResultStatus},
+    task::{Task, TaskResult, TaskResultStatus, TaskStatus},
     worker::TaskContext,
 };
 
@@ -49,18 +49,10 @@ pub(crate) struct Report {
     /// The server asked for the pause that it waits out.
     pub(super) asked_to_wait: bool,
     pub(super) n_hurries: u32,
-    /// A heartbeat got no clear answer, so it may undo the result when that has been acknowledged already.
-    pub(super) doubtful: bool,
-    /// Since when that heartbeat is given time to end.
-    pub(super) beat_awaited_since: Option<Instant>,
-    pub(super) beat_waited_for: bool,
-    /// The server has taken it, and what is left is to look whether the heartbeat has undone it.
-    pub(super) acknowledged: bool,
-    /// A look has shown the task ended.
-    pub(super) seen_ended: bool,
-    pub(super) n_looks: u32,
-    pub(super) n_failed_looks: u32,
-    pub(super) looks_fail_since: Option<Instant>,
+    pub(super) late_beat: LateBeat,
+    /// How many times it was acknowledged and did not show.
+    pub(super) n_undone: u32,
+    pub(super) failed_looks: FailedLooks,
     pub(super) refusals: Option<Refusals>,
     /// What it stands for, until that was told.
     pub(super) unfit: Option<Unfit>,
@@ -93,6 +85,83 @@ pub(super) struct Refusals {
     pub(super) recovered_before: u64,
 }
 
+/// What is known of a heartbeat that got no clear answer: it may still be at work on the server, and undo the result there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum LateBeat {
+    /// There is no such heartbeat.
+    None,
+    /// It is given time to end since then, before the result is sent.
+    Awaited(Instant),
+    /// It has had its time, and the result is sent.
+    Outwaited,
+    /// The server has acknowledged the result, and what is left is to look whether it has been undone.
+    Acknowledged,
+    /// So it is, and one look has found it undisturbed.
+    SeenUndisturbed,
+}
+
+impl LateBeat {
+    /// Notes that there is one. Each report waits only once.
+    pub(super) fn suspect(&mut self) {
+        if *self == Self::None {
+            *self = Self::Awaited(Instant::now());
+        }
+    }
+
+    pub(super) fn is_acknowledged(self) -> bool {
+        matches!(self, Self::Acknowledged | Self::SeenUndisturbed)
+    }
+}
+
+/// What a look at the task of a report shows.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// The task has ended.
+    Ended,
+    /// It is in progress, as it was handed to this process.
+    Ours,
+    /// It waits in its queue, or was handed out again.
+    LetGo,
+    /// The server knows no such task.
+    Gone(Error),
+    /// The look failed, and another may not.
+    Later(Error),
+    /// Looks don't tell.
+    Unknown(Error),
+}
+
+impl Seen {
+    pub(super) fn of(task: &Task, held: &Held) -> Self {
+        let is_same_hand_out = u32::try_from(task.poll_count).is_ok_and(|n| n == held.poll_count);
+        match task.status {
+            TaskStatus::InProgress if is_same_hand_out => Self::Ours,
+            _ if task.status.is_terminal() => Self::Ended,
+            _ => Self::LetGo,
+        }
+    }
+}
+
+/// Looks at the task that failed, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct FailedLooks {
+    since: Option<Instant>,
+    n: u32,
+}
+
+impl FailedLooks {
+    /// Notes a look that failed; says whether there shall be another.
+    pub(super) fn permit_another(&mut self, error: &Error) -> bool {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        self.n += 1;
+        match error.kind() {
+            // An id that no call can look up.
+            ErrorKind::Invalid => false,
+            ErrorKind::Unauthorized | ErrorKind::Rejected => self.n < MOST_REFUSED_LOOKS,
+            _ => since.elapsed() < LOOKS_MAY_FAIL_FOR,
+        }
+    }
+}
+
 impl Report {
     pub(crate) fn new(held: Arc<Held>, body: Vec<u8>, in_progress: bool) -> Self {
         Self::of_kind(held, body, if in_progress { Kind::InProgress } else { Kind::Final })
@@ -116,17 +185,6 @@ impl Report {
     pub(super) fn may_have_been_taken(&mut self, error: &Error) {
         if error.may_have_been_done() {
             self.ambiguous_since.get_or_insert_with(Instant::now);
-        }
-    }
-
-    /// Notes a look at the task that failed; says whether there shall be another.
-    pub(super) fn looks_again(&mut self, error: &Error) -> bool {
-        let since = *self.looks_fail_since.get_or_insert_with(Instant::now);
-        self.n_failed_looks += 1;
-        let is_refused = matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::Rejected);
-        match is_refused {
-            true => self.n_failed_looks < MOST_REFUSED_LOOKS,
-            false => since.elapsed() < LOOKS_MAY_FAIL_FOR,
         }
     }
 
@@ -167,14 +225,9 @@ impl Report {
             not_before: None,
             asked_to_wait: false,
             n_hurries: 0,
-            doubtful: false,
-            beat_awaited_since: None,
-            beat_waited_for: false,
-            acknowledged: false,
-            seen_ended: false,
-            n_looks: 0,
-            n_failed_looks: 0,
-            looks_fail_since: None,
+            late_beat: LateBeat::None,
+            n_undone: 0,
+            failed_looks: FailedLooks::default(),
             refusals: None,
             unfit: None,
             place: None,

@@ -14,18 +14,19 @@ use crossbeam_channel::{Receiver, Sender, select};
 
 use crate::{
     client::Client,
-    error::{Error, ErrorKind, Result, excerpt},
-    http::{Method, Request},
+    error::{Error, ErrorKind},
     json::RawJson,
     runner::{
+        calls::{extend_lease, look, update_task},
         crew::Crew,
         execute::discard,
         register::{End, Held, Register},
-        report::{Kind, Refusals, Report, UndeliverableResult, small_body},
+        report::{FailedLooks, Kind, LateBeat, Refusals, Report, Seen, UndeliverableResult, small_body},
         retry::{Allowed, Limit, Notice, RetryQueue, Trouble},
         slot::Places,
+        verdict::{Verdict, is_gone, verdict},
     },
-    task::{FAR, Task, TaskResult, TaskResultStatus},
+    task::{FAR, TaskResult, TaskResultStatus},
     worker::outcome::shorten,
 };
 
@@ -37,10 +38,7 @@ const STOPPING_CAP: Duration = Duration::from_millis(500);
 const STOPPING_GAP: Duration = Duration::from_millis(5);
 
 /// A result that a heartbeat has undone is sent again; a server where it still does not show after so many looks ignores it.
-const MOST_LOOKS: u32 = 5;
-
-/// A look that takes longer holds up others for too long.
-const LOOK_LIMIT: Duration = Duration::from_secs(5);
+const MOST_UNDONE: u32 = 5;
 
 /// A heartbeat that got no answer may still be at work in a server that answers again, for about this long.
 const LATE_BEAT: Duration = Duration::from_millis(500);
@@ -66,67 +64,6 @@ const LARGE_BODY_BYTES: usize = 1_000_000;
 
 /// An updater without work ends after this, unless it is the last.
 const IDLE_END: Duration = Duration::from_secs(10);
-
-/// What an answer to a report means.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Verdict {
-    /// Acknowledged.
-    Settled,
-    /// The server knows no such task or workflow.
-    Gone,
-    /// The server can't take this report, now or later.
-    Refused,
-    /// The server refuses in a way that may be its own fault or the report's.
-    Suspect,
-    /// Worth another try.
-    Retry,
-}
-
-/// Classifies the outcome of a report or a heartbeat. Conductor 3.32.1 answers malformed reports with 500 as well as 400,
-/// so texts decide where they are known.
-pub(crate) fn verdict(outcome: &Result<()>) -> Verdict {
-    let Err(error) = outcome else {
-        return Verdict::Settled;
-    };
-    let said = error.server_message();
-    match (error.kind(), error.status()) {
-        (ErrorKind::NotFound, _) if is_gone(error) => Verdict::Gone,
-        (_, Some(413)) => Verdict::Refused,
-        (ErrorKind::Rejected, Some(400)) if said.is_some_and(|m| m.starts_with("Validation failed")) => {
-            Verdict::Refused
-        }
-        (ErrorKind::Rejected, Some(408 | 425)) => Verdict::Retry,
-        (ErrorKind::Rejected, _) => Verdict::Suspect,
-        (ErrorKind::Server, Some(500)) if said.is_some_and(|m| m.starts_with("JSON parse error")) => Verdict::Refused,
-        (ErrorKind::Server, Some(500)) if !error.is_retryable() => Verdict::Suspect,
-        _ => Verdict::Retry,
-    }
-}
-
-/// The task as the server has it. An answer about another task says nothing about this one.
-pub(crate) fn look(client: &Client, held: &Held) -> Result<Task> {
-    let about = ("get task", held.task_id.as_str());
-    let request = Request::new(Method::Get, "/tasks/{taskId}", &[&held.task_id], about)?.within(LOOK_LIMIT);
-    let task: Task = client.http().send(&request)?.json()?;
-    if task.task_id == held.task_id {
-        return Ok(task);
-    }
-    let message = format!("the answer is about another task, `{}`", excerpt(&task.task_id));
-    Err(Error::new(ErrorKind::Decode, format!("get task {}", excerpt(&held.task_id)), message))
-}
-
-/// One heartbeat.
-pub(crate) fn extend_lease(client: &Client, held: &Held, limit: Duration) -> Result<()> {
-    let mut extension = TaskResult::new(&held.workflow_id, &held.task_id, "IN_PROGRESS");
-    extension.extend_lease = true;
-    let request = Request::new(Method::Post, "/tasks", &[], ("extend lease of task", &held.task_id))?;
-    let request = request.json(&extension)?.small_answer().within(limit);
-    client.http().send(&request)?.done()
-}
-
-pub(crate) fn is_gone(error: &Error) -> bool {
-    error.is_not_found() && error.server_message().is_some_and(|message| message.starts_with("No such "))
-}
 
 /// What is called with a result that the server does not take.
 pub(crate) type OnUndeliverable = Arc<dyn Fn(&UndeliverableResult) + Send + Sync>;
@@ -204,44 +141,44 @@ impl Delivery {
         if !report.held.is_wanted() {
             return self.drop_report(report, End::Dropped);
         }
-        if report.ambiguous_since.is_some() && matches!(report.kind, Kind::InProgress | Kind::GiveBack) {
-            match self.is_still_ours(&report) {
-                Ok(true) => {}
-                Ok(false) => return self.settle(report),
-                Err(error) if is_gone(&error) => return self.not_taken(report, Verdict::Gone, &error),
-                // An id that no call can look up.
-                Err(error) if error.kind() == ErrorKind::Invalid => {}
-                Err(error) if report.looks_again(&error) || error.is_retryable() => return self.again(report, &error),
-                Err(error) => {
+        if report.late_beat.is_acknowledged() {
+            return self.verify(report);
+        }
+        let is_final = matches!(report.kind, Kind::Final | Kind::Substitute);
+        if report.ambiguous_since.is_some() && !is_final {
+            match self.see(&mut report) {
+                Seen::Ours => {}
+                Seen::Ended | Seen::LetGo => return self.settle(report),
+                Seen::Gone(error) => return self.not_taken(report, Verdict::Gone, &error),
+                Seen::Later(error) => return self.again(report, &error),
+                Seen::Unknown(error) => {
                     self.tell_unshown(&format!("a task that may be in other hands is let go: {error}"), &report.held);
                     return self.settle(report);
                 }
             }
         }
-        if report.acknowledged {
-            return self.verify(report);
+        if report.held.begin_report() {
+            report.late_beat.suspect();
         }
-        let is_final = matches!(report.kind, Kind::Final | Kind::Substitute);
-        report.doubtful |= report.held.begin_report();
-        if is_final && report.doubtful {
-            if let Some(pause) = self.late_beat_pause(&mut report) {
+        if let (true, LateBeat::Awaited(since)) = (is_final, report.late_beat) {
+            if let Some(pause) = self.late_beat_pause(&mut report, since) {
                 report.held.end_report();
                 return Some(report.wait(pause));
             }
-            report.beat_waited_for = true;
         }
-        let outcome = self.post(&report);
+        self.n_tries.fetch_add(1, Ordering::Relaxed);
+        let outcome = update_task(&self.client, &report);
         match (verdict(&outcome), outcome) {
             (Verdict::Settled, _) => {
-                report.doubtful |= report.ambiguous_since.is_some_and(|at| report.held.was_kept_after(at));
+                let kept_after_a_try = report.ambiguous_since.is_some_and(|at| report.held.was_kept_after(at));
                 report.held.metrics.updated(now.elapsed());
                 if report.held.lease_is_over(Instant::now()) {
                     report.held.metrics.late();
                 }
                 self.n_settled.fetch_add(1, Ordering::Relaxed);
                 self.n_recovered.fetch_add(u64::from(report.has_failed), Ordering::Relaxed);
-                if is_final && report.doubtful {
-                    report.acknowledged = true;
+                if is_final && (kept_after_a_try || report.late_beat != LateBeat::None) {
+                    report.late_beat = LateBeat::Acknowledged;
                     // It holds up no other.
                     self.step_aside(&mut report);
                     return self.verify(report);
@@ -262,75 +199,62 @@ impl Delivery {
 
     /// Gives a heartbeat that got no answer time to end on the server: until that answers, and a little longer. Says how long,
     /// if it shall be waited for.
-    fn late_beat_pause(&self, report: &mut Report) -> Option<Duration> {
-        let since = *report.beat_awaited_since.get_or_insert_with(Instant::now);
-        if report.beat_waited_for {
-            return None;
-        }
+    fn late_beat_pause(&self, report: &mut Report, since: Instant) -> Option<Duration> {
         match look(&self.client, &report.held) {
             Err(error) if error.is_retryable() && since.elapsed() < LATE_BEAT_MOST => {
                 Some(report.backoff.pause(error.retry_after(), fastrand::f64()).min(LATE_BEAT_MOST))
             }
-            Err(_) => None,
-            Ok(_) => {
-                report.beat_waited_for = true;
-                Some(LATE_BEAT)
+            outcome => {
+                report.late_beat = LateBeat::Outwaited;
+                outcome.is_ok().then_some(LATE_BEAT)
             }
         }
     }
 
-    fn post(&self, report: &Report) -> Result<()> {
-        let about = ("update task", report.held.task_id.as_str());
-        let request = Request::new(Method::Post, "/tasks", &[], about)?.json_bytes(report.body.clone()).small_answer();
-        self.n_tries.fetch_add(1, Ordering::Relaxed);
-        let answer = self.client.http().send(&request)?;
-        let id = &report.held.task_id;
-        if answer.body == id.as_bytes() {
-            return Ok(());
+    /// Looks what became of a task whose report the server may have taken. No answer is waited for as long as it takes, unless
+    /// the report is acknowledged.
+    fn see(&self, report: &mut Report) -> Seen {
+        let error = match look(&self.client, &report.held) {
+            Ok(task) => {
+                report.failed_looks = FailedLooks::default();
+                return Seen::of(&task, &report.held);
+            }
+            Err(error) => error,
+        };
+        let is_awaited = error.is_retryable() && !report.late_beat.is_acknowledged();
+        match error {
+            error if is_gone(&error) => Seen::Gone(error),
+            error if report.failed_looks.permit_another(&error) || is_awaited => Seen::Later(error),
+            error => Seen::Unknown(error),
         }
-        let text = answer.text()?;
-        if text.is_empty() || text == *id {
-            return Ok(());
-        }
-        let message =
-            format!("the answer is not the task's id but `{}`, so it counts as not delivered", excerpt(&text));
-        Err(Error::new(ErrorKind::Decode, format!("{} {}", about.0, about.1), message))
-    }
-
-    /// Whether a task that was reported IN_PROGRESS without a clear answer is still in our hands.
-    fn is_still_ours(&self, report: &Report) -> Result<bool> {
-        let task = look(&self.client, &report.held)?;
-        let same_hand_out = u32::try_from(task.poll_count).is_ok_and(|n| n == report.held.poll_count);
-        Ok(task.status == crate::task::TaskStatus::InProgress && same_hand_out)
     }
 
     /// Looks whether a heartbeat that was still under way on the server has overwritten an acknowledged result, which 3.32.1
     /// loses then.
     fn verify(&self, mut report: Report) -> Option<(Report, Duration)> {
-        match look(&self.client, &report.held) {
-            Ok(task) if task.status.is_terminal() && report.seen_ended => self.settle(report),
-            Ok(task) if task.status.is_terminal() => {
-                report.seen_ended = true;
+        match self.see(&mut report) {
+            Seen::Ended if report.late_beat == LateBeat::SeenUndisturbed => self.settle(report),
+            Seen::Ended => {
+                report.late_beat = LateBeat::SeenUndisturbed;
                 Some(report.wait(SECOND_LOOK_AFTER))
             }
-            Ok(_) => {
-                report.n_looks += 1;
-                if report.n_looks >= MOST_LOOKS {
+            Seen::Ours | Seen::LetGo => {
+                report.n_undone += 1;
+                if report.n_undone >= MOST_UNDONE {
                     self.tell_unshown("a result was acknowledged, and its task still runs", &report.held);
                     return self.settle(report);
                 }
-                (report.acknowledged, report.seen_ended) = (false, false);
+                report.late_beat = LateBeat::Outwaited;
                 report.held.end_report();
                 // The server works, so that what was waited before counts no more.
-                if report.n_looks == 1 {
+                if report.n_undone == 1 {
                     report.backoff.reset();
                 }
                 Some(self.after_a_pause(report, None))
             }
-            // A task that is not there any more, or an id that no call can look up.
-            Err(error) if error.is_not_found() || error.kind() == ErrorKind::Invalid => self.settle(report),
-            Err(error) if report.looks_again(&error) => Some(self.after_a_pause(report, error.retry_after())),
-            Err(error) => {
+            Seen::Gone(_) => self.settle(report),
+            Seen::Later(error) => Some(self.after_a_pause(report, error.retry_after())),
+            Seen::Unknown(error) => {
                 let what =
                     format!("a result was acknowledged, and whether a heartbeat has undone it is not known: {error}");
                 self.tell_unshown(&what, &report.held);
@@ -395,7 +319,9 @@ impl Delivery {
             return false;
         }
         let heartbeat = extend_lease(&self.client, &report.held, FAR);
-        report.doubtful |= heartbeat.as_ref().is_err_and(Error::may_have_been_done);
+        if heartbeat.as_ref().is_err_and(Error::may_have_been_done) {
+            report.held.doubt_beat();
+        }
         heartbeat.is_ok()
     }
 
@@ -413,16 +339,13 @@ impl Delivery {
     /// Sets a refused report aside and fails the task in its place, so that the workflow does not hang.
     fn replace(&self, mut report: Report, error: &Error) -> Option<(Report, Duration)> {
         // What was taken already must not be overwritten.
-        let mut may_be_taken = false;
-        if report.ambiguous_since.is_some() {
-            match look(&self.client, &report.held) {
-                Ok(task) if task.status.is_terminal() => return self.settle(report),
-                Ok(_) => {}
-                Err(e) if e.is_not_found() || e.kind() == ErrorKind::Invalid => {}
-                Err(e) if report.looks_again(&e) => return Some(self.after_a_pause(report, e.retry_after())),
-                Err(_) => may_be_taken = true,
-            }
-        }
+        let is_ours = report.ambiguous_since.is_none()
+            || match self.see(&mut report) {
+                Seen::Ended => return self.settle(report),
+                Seen::Later(e) => return Some(self.after_a_pause(report, e.retry_after())),
+                Seen::Ours | Seen::Gone(_) => true,
+                Seen::LetGo | Seen::Unknown(_) => false,
+            };
         let held = Arc::clone(&report.held);
         if matches!(report.kind, Kind::Substitute | Kind::GiveBack) {
             log::error!("result set aside: {error} {held}");
@@ -430,7 +353,7 @@ impl Delivery {
             return self.settle(report);
         }
         self.set_aside(&held, &report.body, &error.to_string());
-        if may_be_taken {
+        if !is_ours {
             return self.settle(report);
         }
         let status = TaskResultStatus::FailedWithTerminalError;
@@ -599,7 +522,7 @@ impl Updater {
             };
             let settled_before = self.delivery.n_settled.load(Ordering::Relaxed);
             let left = crew.busy(|| self.delivery.offer(report));
-            let got_through = left.as_ref().is_none_or(|(report, _)| report.acknowledged)
+            let got_through = left.as_ref().is_none_or(|(report, _)| report.late_beat.is_acknowledged())
                 && self.delivery.n_settled.load(Ordering::Relaxed) != settled_before;
             // Nobody reads only when the runner is over, and then a report is listed as undelivered.
             if got_through && self.delivery.works() {
@@ -645,40 +568,5 @@ pub(crate) fn hold_retries(retries: &Receiver<Retry>, reports: &Sender<Report>, 
             recv(timer) -> _ => {}
             recv(over) -> _ => return,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn failure(kind: ErrorKind, status: u16, message: Option<&str>) -> Result<()> {
-        let error = Error::new(kind, "update task", "x").with_status(status);
-        Err(error.with_server_message(message.map(str::to_owned), false))
-    }
-
-    #[test]
-    fn answers_fall_into_their_classes() {
-        use ErrorKind as K;
-        for (kind, status, message, expected) in [
-            (K::NotFound, 404, Some("No such task found by id: x"), Verdict::Gone),
-            (K::NotFound, 404, Some("nothing here"), Verdict::Retry),
-            (K::WrongAddress, 404, None, Verdict::Retry),
-            (K::WrongAddress, 302, None, Verdict::Retry),
-            (K::Rejected, 400, Some("Validation failed, check below errors for detail."), Verdict::Refused),
-            (K::Rejected, 400, None, Verdict::Suspect),
-            (K::Rejected, 400, Some("odd"), Verdict::Suspect),
-            (K::Rejected, 413, None, Verdict::Refused),
-            (K::Server, 500, Some("JSON parse error: x"), Verdict::Refused),
-            (K::Server, 500, Some("Cannot invoke"), Verdict::Suspect),
-            (K::Server, 503, None, Verdict::Retry),
-            (K::Server, 429, None, Verdict::Retry),
-            (K::Unauthorized, 401, None, Verdict::Retry),
-            (K::Conflict, 409, Some("x"), Verdict::Retry),
-        ] {
-            assert_eq!(verdict(&failure(kind, status, message)), expected, "{status} {message:?}");
-        }
-        assert_eq!(verdict(&Ok(())), Verdict::Settled);
-        assert_eq!(verdict(&Err(Error::new(K::NoAnswer, "update task", "x"))), Verdict::Retry);
     }
 }
