@@ -6,7 +6,7 @@ use std::{
 };
 
 use conductor_sync::{
-    ErrorKind, NextRunsQuery, ScheduleClient, ScheduleExecution, ScheduleExecutionState, ScheduleSearch,
+    CronSchedule, ErrorKind, NextRunsQuery, ScheduleClient, ScheduleExecution, ScheduleExecutionState, ScheduleSearch,
     StartWorkflowRequest, WorkflowDef, WorkflowSchedule, WorkflowStatus, WorkflowTask,
 };
 use serde_json::json;
@@ -238,15 +238,26 @@ pub(crate) fn whole_scheduler(api: &Api) {
 }
 
 pub(crate) mod refused {
-    use super::super::{lost, missing};
+    use super::super::{long, lost, missing, refused, too_long};
     use super::*;
 
     pub(crate) fn save(api: &Api) {
         let schedules = api.client.schedules();
         let mut bad = nightly(api);
         bad.cron_expression = Some("bad".to_owned());
-        fails(schedules.save(&bad), ErrorKind::Server);
-        fails(schedules.save(&nightly(api).zone("Mars/Base")), ErrorKind::Server);
+        let error = fails(schedules.save(&bad), ErrorKind::Server).to_string();
+        let said = "cron_expression `bad`: server said 500: Invalid cron expression";
+        assert_eq!(error, format!("save schedule {}: {said}", api.name("s")));
+        let mut second = nightly(api);
+        for cron in ["0 0 3 * * ?", "0 0 25 * * ?"] {
+            let mut several = CronSchedule::default();
+            several.cron_expression = cron.to_owned();
+            second.cron_schedules.push(several);
+        }
+        let error = fails(schedules.save(&second), ErrorKind::Server).to_string();
+        assert!(error.contains("cron_expression `0 0 25 * * ?`: "), "{error}");
+        let error = fails(schedules.save(&nightly(api).zone("Mars/Base")), ErrorKind::Server).to_string();
+        assert_eq!(error, format!("save schedule {}: server said 500: Unknown time-zone ID: Mars/Base", api.name("s")));
         missing(schedules.get(&api.name("s")));
     }
 
@@ -254,10 +265,12 @@ pub(crate) mod refused {
         lost(api.elsewhere().schedules().list());
         lost(api.elsewhere().schedules().list_of("w"));
         fails(api.client.schedules().list_of(" "), ErrorKind::Invalid);
+        too_long(api.client.schedules().list_of(&long()));
     }
 
     pub(crate) fn search(api: &Api) {
         lost(api.elsewhere().schedules().search(&ScheduleSearch::new()).first_page());
+        too_long(api.client.schedules().search(&ScheduleSearch::new().free_text(long())).first_page());
     }
 
     pub(crate) fn get(api: &Api) {
@@ -278,6 +291,7 @@ pub(crate) mod refused {
         for outcome in [schedules.pause_all_of(&["no_such_schedule"]), schedules.resume_all_of(&["no_such_schedule"])] {
             let outcome = outcome.unwrap();
             assert!(!outcome.is_complete() && outcome.errors["no_such_schedule"].contains("not found"), "{outcome:?}");
+            refused();
         }
         lost(api.elsewhere().schedules().pause_all_of(&["s"]));
         lost(api.elsewhere().schedules().resume_all_of(&["s"]));
