@@ -152,6 +152,10 @@ wire! {
 
 times! {
     WorkflowSchedule {
+        /// When it begins: see [`WorkflowSchedule::begins`].
+        begins_at = schedule_start_time;
+        /// When it ends: see [`WorkflowSchedule::ends`].
+        ends_at = schedule_end_time;
         /// When it was saved first.
         created_at = create_time;
         /// When it was changed.

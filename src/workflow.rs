@@ -142,6 +142,8 @@ times! {
         updated_at = update_time;
         /// When it ended; `None` before.
         ended_at = end_time;
+        /// When it was last retried; `None` before.
+        last_retried_at = last_retried_time;
     }
 }
 

@@ -11,7 +11,7 @@ use conductor_sync::{
 };
 use serde_json::json;
 
-use super::{Api, LONG, eventually, fails, holds, pass};
+use super::{Api, LONG, eventually, fails, holds, just_now, pass};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -67,8 +67,11 @@ pub(crate) fn save(api: &Api) {
     assert_eq!(schedules.save(&nightly(api)).unwrap().name, api.name("s"));
     let stored = schedules.get(&api.name("s")).unwrap();
     assert_eq!(stored.zone_id.as_deref(), Some("Europe/Berlin"));
-    schedules.save(&nightly(api).zone("UTC").paused()).unwrap();
+    let (begin, end) = (UNIX_EPOCH + 30_000 * DAY, UNIX_EPOCH + 30_001 * DAY);
+    schedules.save(&nightly(api).zone("UTC").paused().begins(begin).ends(end)).unwrap();
     let stored = schedules.get(&api.name("s")).unwrap();
+    just_now(stored.updated_at());
+    assert_eq!((stored.begins_at(), stored.ends_at()), (Some(begin), Some(end)));
     assert_eq!((stored.zone_id.as_deref(), stored.paused), (Some("UTC"), true), "it is replaced");
     schedules.delete(&api.name("s")).unwrap();
 }

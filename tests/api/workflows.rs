@@ -154,6 +154,7 @@ pub(crate) fn retry(api: &Api) {
     workflows.retry_within_sub_workflows(&id).unwrap();
     api.end(TaskResultStatus::Completed);
     let workflow = workflows.get(&id).unwrap();
+    just_now(workflow.last_retried_at());
     assert_eq!((workflow.status, workflow.tasks.len()), (WorkflowStatus::Completed, 3));
 }
 
