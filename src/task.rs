@@ -550,7 +550,7 @@ impl TaskClient {
     /// Reports about the pending task with a reference name: `POST /tasks/{workflowId}/{reference}/{status}`.
     ///
     /// Returns the id of the task, or `None` when the workflow has no pending task of that name or does not exist: the
-    /// server answers both alike (3.32.1).
+    /// server answers both alike (3.32.1). It acknowledges too large an output as at [`TaskClient::update`].
     ///
     /// # Errors
     /// When an id or the reference can't stand in a path, the status is none of this crate's, the output is no object, or the
