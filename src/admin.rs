@@ -91,10 +91,16 @@ impl AdminClient {
     /// put the workflow or another task into a queue although this is false.
     ///
     /// # Errors
-    /// When the server has `conductor.workflow-repair-service.enabled` off, which is its default (it answers 500), the workflow
-    /// does not exist (500 too), or the server can't be reached or refuses.
+    /// [`Error::is_not_found`] when the workflow does not exist (the server answers 500). Otherwise when the server has
+    /// `conductor.workflow-repair-service.enabled` off, which is its default (500 too), can't be reached or refuses.
     pub fn verify_and_repair(&self, workflow_id: &str) -> Result<bool> {
-        self.post_flag("/admin/consistency/verifyAndRepair/{workflowId}", ("verify and repair workflow", workflow_id))
+        let about = ("verify and repair workflow", workflow_id);
+        self.post_flag("/admin/consistency/verifyAndRepair/{workflowId}", about).map_err(|error| {
+            match error.server_message() {
+                Some(message) if message.ends_with("because \"workflow\" is null") => error.into_not_found(),
+                _ => error,
+            }
+        })
     }
 
     /// The answer is `true` or `false`, with or without the id behind a dot.
@@ -161,7 +167,10 @@ impl AdminClient {
         self.http.send(&request)?.done()
     }
 
-    /// The values of the server's environment that tasks may use: `GET /environment`.
+    /// The values of the server's environment that tasks may use: `GET /environment`. See
+    /// [`workflow_environment`](crate::workflow_environment).
+    ///
+    /// 3.32.1 takes them from the variables `CONDUCTOR_ENV_…` of its process, without the prefix.
     ///
     /// # Errors
     /// When the server can't be reached or refuses.
@@ -180,7 +189,10 @@ impl AdminClient {
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
-    /// The names of the secrets that tasks may use: `GET /secrets`. Their values are never told.
+    /// The names of the secrets that tasks may use: `GET /secrets`. Their values are told to nobody but the workers whose tasks
+    /// refer to them: see [`workflow_secret`](crate::workflow_secret).
+    ///
+    /// 3.32.1 takes them from the variables `CONDUCTOR_SECRET_…` of its process, without the prefix.
     ///
     /// # Errors
     /// When the server can't be reached or refuses.
@@ -196,7 +208,8 @@ impl AdminClient {
         self.http.send_safe(&Request::new(Method::Get, "/version", &[], ("get version", ""))?)?.text()
     }
 
-    /// What the server says of its health: `GET /health`.
+    /// What the server says of its health: `GET /health`. The server's `/actuator/health` is no better: as packaged, 3.32.1
+    /// answers 503 there although all is well.
     ///
     /// # Errors
     /// When the server can't be reached or refuses.

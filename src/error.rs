@@ -53,7 +53,7 @@ pub enum ErrorKind {
     Conflict,
     /// The server does not accept the credentials (401 or 403).
     Unauthorized,
-    /// The server does not accept the request (any other 4xx).
+    /// The server does not accept the request: any other 4xx, or an input that is too large for it, which it reports as 500.
     Rejected,
     /// The server failed (5xx), asked for a pause (429), or refused in a way it reports as 500.
     Server,
@@ -171,6 +171,12 @@ impl Error {
     /// The same failure, known to mean that the thing is in a state that forbids the operation.
     pub(crate) fn into_conflict(mut self) -> Self {
         self.0.kind = ErrorKind::Conflict;
+        self
+    }
+
+    /// The same failure, about a part of what was sent.
+    pub(crate) fn with_part(mut self, part: &str) -> Self {
+        self.0.message = format!("{part}: {}", self.0.message);
         self
     }
 

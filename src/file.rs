@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::{
     error::{Error, Result},
     http::{Http, Method, Request, problem_with_name},
-    json::{wire, wire_enum},
+    json::{times, wire, wire_enum},
 };
 
 wire_enum! {
@@ -56,6 +56,17 @@ wire! {
     }
 }
 
+times! {
+    FileHandle {
+        /// When it was made known.
+        created_at = created_at;
+        /// When it was changed.
+        updated_at = updated_at;
+        /// Until when `upload_url` can be used.
+        upload_url_expires_at = upload_url_expires_at;
+    }
+}
+
 impl FileHandle {
     /// The id as the calls want it: what stands behind `conductor://file/`.
     pub fn id(&self) -> &str {
@@ -97,6 +108,13 @@ wire! {
         pub download_url: Option<String> = "downloadUrl",
         /// Until when, milliseconds since 1970.
         pub expires_at: Option<i64> = "expiresAt",
+    }
+}
+
+times! {
+    FileUrl {
+        /// Until when it can be used.
+        expires_at = expires_at;
     }
 }
 

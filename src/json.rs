@@ -482,6 +482,11 @@ pub(crate) fn epoch_time(millis: impl Into<Option<i64>>) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(millis))
 }
 
+/// A length of time of the wire, which is never negative.
+pub(crate) fn length(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
 /// Methods that give times of the wire, which are numbers there, as times.
 macro_rules! times {
     ($type:ident { $($(#[$doc:meta])+ $method:ident = $field:ident;)+ }) => {
@@ -573,5 +578,6 @@ mod tests {
         let second = UNIX_EPOCH.checked_add(Duration::from_millis(1500));
         assert_eq!((epoch_time(1500), epoch_time(Some(1500))), (second, second));
         assert_eq!((epoch_time(0), epoch_time(-5), epoch_time(None)), (None, None, None));
+        assert_eq!((length(1500), length(-5)), (Duration::from_millis(1500), Duration::ZERO));
     }
 }

@@ -4,7 +4,7 @@ mod client;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::json::{JsonMap, RawJson, document::document, wire, wire_enum};
+use crate::json::{JsonMap, RawJson, document::document, times, wire, wire_enum};
 
 pub(crate) use client::HIDDEN_NAMES;
 pub use client::MetadataClient;
@@ -115,7 +115,8 @@ wire! {
         pub backoff_jitter_ms: Option<i32> = "backoffJitterMs",
         /// How long the server waits to hear of a task in progress, seconds: the lease. At least 1, at most
         /// `timeout_seconds` where that is set. Defaults to 3600. When it passes, the task is tried again, whatever
-        /// `timeout_policy` says (3.32.1).
+        /// `timeout_policy` says (3.32.1). The server finds out when it looks at the workflow: on sqlite the second time may
+        /// be a minute late (3.32.1). See [`WorkflowClient::decide`](crate::WorkflowClient::decide).
         pub response_timeout_seconds: Option<i64> = "responseTimeoutSeconds",
         /// How long a task may wait in the queue, seconds. Defaults to no limit.
         pub poll_timeout_seconds: Option<i32> = "pollTimeoutSeconds",
@@ -210,6 +211,27 @@ impl TaskDef {
         self
     }
 
+    /// Sets how long all attempts together may take; rounded up to whole seconds.
+    #[must_use]
+    pub fn total_timeout(mut self, limit: Duration) -> Self {
+        self.total_timeout_seconds = Some(whole_seconds(limit));
+        self
+    }
+
+    /// Sets the longest delay before a retry; rounded up to whole seconds.
+    #[must_use]
+    pub fn max_retry_delay(mut self, limit: Duration) -> Self {
+        self.max_retry_delay_seconds = Some(i32::try_from(whole_seconds(limit)).unwrap_or(i32::MAX));
+        self
+    }
+
+    /// Sets how much longer, at random, a delay before a retry may be; whole milliseconds.
+    #[must_use]
+    pub fn backoff_jitter(mut self, limit: Duration) -> Self {
+        self.backoff_jitter_ms = Some(i32::try_from(limit.as_millis()).unwrap_or(i32::MAX));
+        self
+    }
+
     /// Sets how many may be in progress at once.
     #[must_use]
     pub fn concurrent_exec_limit(mut self, limit: u16) -> Self {
@@ -299,7 +321,8 @@ wire! {
     /// assert_eq!(node.task_reference_name, "greet_ref");
     /// ```
     pub struct WorkflowTask {
-        /// The name of the task definition.
+        /// The name of the task definition. Where none is registered, the server takes one with 3 retries 60 s apart and a
+        /// response timeout of an hour (3.32.1).
         pub name: String = "name",
         /// Its name inside the workflow, which references use.
         pub task_reference_name: String = "taskReferenceName",
@@ -573,6 +596,33 @@ wire! {
         pub create_time: Option<i64> = "createTime",
         /// When it was changed, milliseconds since 1970.
         pub update_time: Option<i64> = "updateTime",
+    }
+}
+
+times! {
+    TaskDef {
+        /// When it was created.
+        created_at = create_time;
+        /// When it was changed; `None` before.
+        updated_at = update_time;
+    }
+}
+
+times! {
+    WorkflowDef {
+        /// When it was registered; `None` where an update or an overwriting did it (3.32.1).
+        created_at = create_time;
+        /// When it was changed; `None` before.
+        updated_at = update_time;
+    }
+}
+
+times! {
+    WorkflowDefSummary {
+        /// When it was registered; `None` where an update or an overwriting did it (3.32.1).
+        created_at = create_time;
+        /// When it was changed; `None` before.
+        updated_at = update_time;
     }
 }
 

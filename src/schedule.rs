@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, excerpt},
     http::{Http, Method, Request, problem_with_name},
     json::{JsonMap, document::document, times, wire, wire_enum},
     search::{Place, Search, SearchRequest},
@@ -152,6 +152,10 @@ wire! {
 
 times! {
     WorkflowSchedule {
+        /// When it begins: see [`WorkflowSchedule::begins`].
+        begins_at = schedule_start_time;
+        /// When it ends: see [`WorkflowSchedule::ends`].
+        ends_at = schedule_end_time;
         /// When it was saved first.
         created_at = create_time;
         /// When it was changed.
@@ -294,8 +298,8 @@ impl ScheduleClient {
     /// first with [`ScheduleClient::next_runs`].
     ///
     /// # Errors
-    /// When the schedule has no name, workflow or cron expression, an expression or time zone is not one, or the server can't
-    /// be reached or refuses.
+    /// When the schedule has no name, workflow or cron expression, an expression or time zone is not one (the server answers
+    /// 500; the error names the one it is about), or the server can't be reached or refuses.
     pub fn save(&self, schedule: &WorkflowSchedule) -> Result<WorkflowSchedule> {
         const VERB: &str = "save schedule";
         // With other names it could not be deleted.
@@ -311,11 +315,15 @@ impl ScheduleClient {
         if expressions.is_empty() || expressions.iter().any(|cron| cron.trim().is_empty()) {
             return invalid("cron_expression must not be empty");
         }
+        let about = (VERB, schedule.name.as_str());
         for cron in expressions {
-            self.next_runs(cron, 1)?;
+            // The server says that one is bad, and not which.
+            self.runs(about, &NextRunsQuery::new(cron).limit(1)).map_err(|error| match error.status() {
+                Some(500) => error.with_part(&format!("cron_expression `{}`", excerpt(cron))),
+                _ => error,
+            })?;
         }
-        let request =
-            Request::new(Method::Post, "/scheduler/schedules", &[], (VERB, &schedule.name))?.json(schedule)?;
+        let request = Request::new(Method::Post, "/scheduler/schedules", &[], about)?.json(schedule)?;
         self.http.send(&request)?.json()
     }
 
@@ -450,7 +458,6 @@ impl ScheduleClient {
     /// As [`ScheduleClient::next_runs`]; also when it ends before it begins.
     pub fn next_runs_between(&self, query: &NextRunsQuery) -> Result<Vec<SystemTime>> {
         let NextRunsQuery { cron, begins, ends, limit } = query;
-        let (begins, ends) = (*begins, *ends);
         let about = ("get next runs of", cron.as_str());
         if cron.trim().is_empty() {
             return Err(Error::invalid(about.0, "cron must not be empty"));
@@ -458,9 +465,15 @@ impl ScheduleClient {
         if !(1..=5).contains(limit) {
             return Err(Error::invalid(about.0, format!("limit is {limit}; it must be from 1 to 5")));
         }
-        if begins.zip(ends).is_some_and(|(begins, ends)| ends < begins) {
+        if begins.zip(*ends).is_some_and(|(begins, ends)| ends < begins) {
             return Err(Error::invalid(about.0, "ends must not be before begins"));
         }
+        self.runs(about, query)
+    }
+
+    fn runs(&self, about: (&'static str, &str), query: &NextRunsQuery) -> Result<Vec<SystemTime>> {
+        let NextRunsQuery { cron, begins, ends, limit } = query;
+        let (begins, ends) = (*begins, *ends);
         let as_millis = |at: Option<SystemTime>| at.map(|at| millis(at).to_string());
         let request = Request::new(Method::Get, "/scheduler/nextFewSchedules", &[], about)?
             .query("cronExpression", cron)

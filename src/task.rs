@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result, excerpt},
     http::{Http, Method, Request},
-    json::{Field, RawJson, times, wire, wire_enum},
+    json::{Field, RawJson, length, times, wire, wire_enum},
     metadata::{TaskDef, WorkflowTask, whole_seconds},
     workflow::Workflow,
 };
@@ -466,6 +466,7 @@ impl TaskClient {
     /// Fetches one task: `GET /tasks/poll/{taskType}`. The server waits up to 100 ms for one.
     ///
     /// What is fetched is IN_PROGRESS at once: when the answer is lost on its way, the task waits for its response timeout.
+    /// `None` may also mean that the queue could not be read: the server does not tell (3.32.1).
     ///
     /// # Errors
     /// When the type can't stand in a path, or the server can't be reached or refuses.
@@ -478,7 +479,8 @@ impl TaskClient {
         self.http.send(&request)?.json_or_empty()
     }
 
-    /// Fetches up to `count` tasks: `GET /tasks/poll/batch/{taskType}`.
+    /// Fetches up to `count` tasks: `GET /tasks/poll/batch/{taskType}`. Those of the highest priority are chosen, but come in no
+    /// order (3.32.1).
     ///
     /// One task that can't be decoded fails the whole call here; a [`TaskRunner`](crate::TaskRunner) is more patient.
     ///
@@ -518,7 +520,8 @@ impl TaskClient {
     /// Reports about a task: `POST /tasks`.
     ///
     /// The server answers alike whether it uses the report or ignores it (the task or its workflow has ended already): to
-    /// know, look at the task.
+    /// know, look at the task. An output beyond its limit (10 MiB unless it is told otherwise) is answered as any other too, and
+    /// the task is then FAILED_WITH_TERMINAL_ERROR with the size in its reason (3.32.1).
     ///
     /// # Errors
     /// When an id is empty, the status is none of this crate's, the output is no object, the callback time is negative, the task
@@ -547,7 +550,7 @@ impl TaskClient {
     /// Reports about the pending task with a reference name: `POST /tasks/{workflowId}/{reference}/{status}`.
     ///
     /// Returns the id of the task, or `None` when the workflow has no pending task of that name or does not exist: the
-    /// server answers both alike (3.32.1).
+    /// server answers both alike (3.32.1). It acknowledges too large an output as at [`TaskClient::update`].
     ///
     /// # Errors
     /// When an id or the reference can't stand in a path, the status is none of this crate's, the output is no object, or the
@@ -667,6 +670,13 @@ pub(crate) const MAX_POLL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer times are as good as this one, which can be added to an `Instant`. Servers and callers say "never" with the
 /// largest number there is.
 pub(crate) const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+impl Task {
+    /// How long it waited in the queue.
+    pub fn waited(&self) -> Duration {
+        length(self.queue_wait_time)
+    }
+}
 
 times! {
     Task {

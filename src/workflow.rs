@@ -142,6 +142,8 @@ times! {
         updated_at = update_time;
         /// When it ended; `None` before.
         ended_at = end_time;
+        /// When it was last retried; `None` before.
+        last_retried_at = last_retried_time;
     }
 }
 
@@ -275,8 +277,9 @@ impl WorkflowClient {
     /// [`WorkflowClient::start_once`].
     ///
     /// # Errors
-    /// [`Error::is_not_found`] when the definition does not exist; otherwise when the request can't be used, or the server
-    /// can't be reached or refuses. With [`Error::is_ambiguous`] it may have started.
+    /// [`Error::is_not_found`] when the definition does not exist; [`ErrorKind::Rejected`] when the input is beyond the server's
+    /// limit, 10 MiB unless it is told otherwise (it answers 500, and nothing is left behind); otherwise when the request can't
+    /// be used, or the server can't be reached or refuses. With [`Error::is_ambiguous`] it may have started.
     pub fn start(&self, request: &StartWorkflowRequest) -> Result<String> {
         check_start("start workflow", request)?;
         let sent = Request::new(Method::Post, "/workflow", &[], ("start workflow", &request.name))?.json(request)?;

@@ -1,6 +1,7 @@
 //! Every operation of the server that a client calls: what it does, and what it says when it can't. See [`table`] for the
 //! list. The real server is asked when `CONDUCTOR_SERVER_URL` is set, and has to have file storage, message queues, the
-//! repair service and a default event queue switched on, as `.ci/server` does. The embedded one is asked for what it serves.
+//! repair service and a default event queue switched on, and a value and a secret in its environment, as `.ci/server` does.
+//! The embedded one is asked for what it serves.
 
 #![cfg(feature = "embedded")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests stand outside #[test] functions")]
@@ -27,6 +28,7 @@ mod tasks;
 mod workflows;
 
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     process,
     sync::{
@@ -50,6 +52,9 @@ type Test = fn(&Api);
 
 /// How long anything may take that should happen: the server looks for new event handlers once a minute.
 pub(crate) const LONG: Duration = Duration::from_secs(100);
+
+/// Inputs of workflows and outputs of tasks may be so large, unless the server is told otherwise.
+pub(crate) const MOST_BYTES: usize = 10 << 20;
 
 /// Rows that run at the same time.
 const N_AT_ONCE: usize = 10;
@@ -124,11 +129,37 @@ impl Api {
     }
 }
 
+thread_local! {
+    /// How often the server has refused something to the row that this thread runs.
+    static N_REFUSED: Cell<usize> = const { Cell::new(0) };
+    /// How often that row had the address wrong.
+    static N_LOST: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The server has refused something.
+pub(crate) fn refused() {
+    N_REFUSED.set(N_REFUSED.get() + 1);
+}
+
 #[track_caller]
 pub(crate) fn fails<T: std::fmt::Debug>(outcome: Result<T>, kind: ErrorKind) -> Error {
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
+    if error.status().is_some() && !error.is_wrong_address() {
+        refused();
+    }
     error
+}
+
+/// A value that is longer than the server takes a request for.
+pub(crate) fn long() -> String {
+    "x".repeat(9_000)
+}
+
+/// A request that is longer than the server takes. It says so with a page, which is no wrong address.
+#[track_caller]
+pub(crate) fn too_long<T: std::fmt::Debug>(outcome: Result<T>) {
+    assert_eq!(fails(outcome, ErrorKind::Rejected).status(), Some(400));
 }
 
 #[track_caller]
@@ -140,11 +171,31 @@ pub(crate) fn missing<T: std::fmt::Debug>(outcome: Result<T>) {
 #[track_caller]
 pub(crate) fn lost<T: std::fmt::Debug>(outcome: Result<T>) {
     fails(outcome, ErrorKind::WrongAddress);
+    N_LOST.set(N_LOST.get() + 1);
+}
+
+/// Runs the test of a row's error: the server has refused something, or where it refuses nothing, the address was wrong.
+fn refuse(row: &Row, api: &Api) {
+    N_REFUSED.set(0);
+    N_LOST.set(0);
+    (row.error)(api);
+    let (n_refused, n_lost) = (N_REFUSED.get(), N_LOST.get());
+    match row.never {
+        "" => assert!(n_refused > 0, "the server has refused nothing: say why in the table"),
+        why => assert!(n_refused == 0 && n_lost > 0, "{n_refused} refusals, {n_lost} wrong addresses, although {why}"),
+    }
 }
 
 #[track_caller]
 pub(crate) fn holds(json: &RawJson, value: &serde_json::Value) {
     assert_eq!(json.to_value().unwrap(), *value);
+}
+
+/// It was a moment ago, by the clocks of both sides.
+#[track_caller]
+pub(crate) fn just_now(at: Option<SystemTime>) {
+    let since = at.expect("it is told").elapsed().unwrap_or_default();
+    assert!(since < LONG, "{since:?} ago");
 }
 
 /// Lets a time pass.
@@ -166,14 +217,14 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
 }
 
 /// Runs a row; what it says when it fails.
-fn run(test: Test, client: &Client) -> Option<String> {
+fn run(test: impl Fn(&Api), client: &Client) -> Option<String> {
     let panic = catch_unwind(AssertUnwindSafe(|| test(&Api::new(client)))).err()?;
     let text = panic.downcast_ref::<String>().cloned();
     Some(text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default())
 }
 
 /// Runs rows, some at a time; what those say that fail.
-fn run_all<'r>(rows: impl IntoIterator<Item = (&'r str, Test)>, client: &Client) {
+fn run_all<'r, T: Fn(&Api) + Send>(rows: impl IntoIterator<Item = (&'r str, T)>, client: &Client) {
     let rows = Mutex::new(rows.into_iter().collect::<Vec<_>>().into_iter());
     let failures = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -216,7 +267,7 @@ fn the_real_server_does_every_operation() {
 #[test]
 fn the_real_server_says_why_it_can_not() {
     if let Some(client) = real() {
-        run_all(every_row().map(|row| (row.operation, row.error)), &client);
+        run_all(every_row().map(|row| (row.operation, move |api: &Api| refuse(row, api))), &client);
     }
 }
 
@@ -232,7 +283,7 @@ fn the_embedded_server_does_what_it_serves_and_says_why_it_can_not() {
     let embedded = EmbeddedServer::start().unwrap();
     let client = Client::new(Config::new(&embedded.url()).unwrap()).unwrap();
     run_all(OPERATIONS.iter().filter_map(|row| Some((row.operation, row.success?))), &client);
-    run_all(OPERATIONS.iter().map(|row| (row.operation, row.error)), &client);
+    run_all(OPERATIONS.iter().map(|row| (row.operation, move |api: &Api| refuse(row, api))), &client);
 }
 
 #[test]

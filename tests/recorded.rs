@@ -225,7 +225,7 @@ impl Case {
                 let version = u16::try_from(self.number("version").unwrap()).unwrap();
                 whole(workflows.running(RunningQuery::new(*name).version(version)))
             }
-            ("GET", [id]) if self.param("includeTasks").is_some() => whole(workflows.get_without_tasks(id)),
+            ("GET", [id]) if self.param("includeTasks").is_some() => whole(workflows.without_tasks(id)),
             ("GET", [id]) => whole(workflows.get(id)),
             ("GET", [id, "status"]) => whole(workflows.status(id)),
             ("GET", [name, "correlated", id]) => {
@@ -259,7 +259,7 @@ impl Case {
             "pause" => bulk(workflows.pause(&ids)),
             "resume" => bulk(workflows.resume(&ids)),
             "terminate" => bulk(workflows.terminate(&ids, self.param("reason").as_deref())),
-            "search" => bulk(workflows.get_without_tasks(&ids)),
+            "search" => bulk(workflows.without_tasks(&ids)),
             _ => None,
         }
     }

@@ -10,8 +10,11 @@ use percent_encoding::percent_decode_str;
 
 use super::routes::{Call, Reply};
 
-/// Request line and headers may be so long together; the real server takes 8 KB and answers 400 to more.
-const MOST_HEAD_BYTES: u64 = 64 * 1024;
+/// Request line and headers may be so long together, as for the real server, which answers 400 to more.
+const MOST_HEAD_BYTES: u64 = 8 * 1024;
+
+/// So much of them is read: an answer to a request that is not read may get lost.
+const MOST_READ_BYTES: u64 = 64 * 1024;
 
 /// A client that does not read for so long does not hold up the end of the server any more.
 const LONGEST_WRITE: Duration = Duration::from_secs(5);
@@ -54,7 +57,7 @@ impl Connection {
     }
 
     fn read(&mut self) -> io::Result<Option<Incoming>> {
-        let mut head = (&mut self.reader).take(MOST_HEAD_BYTES);
+        let mut head = (&mut self.reader).take(MOST_READ_BYTES);
         let Some(first) = line(&mut head)? else { return Ok(None) };
         let mut parts = first.split(' ');
         let (Some(method), Some(path), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
@@ -68,6 +71,9 @@ impl Connection {
             }
             let (name, value) = text.split_once(':').ok_or_else(malformed)?;
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        if MOST_READ_BYTES - head.limit() > MOST_HEAD_BYTES {
+            return Err(malformed());
         }
         let header = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         let has = |name: &str, word: &str| header(name).is_some_and(|value| value.eq_ignore_ascii_case(word));

@@ -43,7 +43,8 @@ impl MetadataClient {
         Self { http }
     }
 
-    /// Registers a task definition, or **replaces** the one of that name: `POST /metadata/taskdefs`.
+    /// Registers a task definition, or **replaces** the one of that name: `POST /metadata/taskdefs`. Workflows that run keep the
+    /// definition they started with; a task without a definition has the defaults of [`TaskDef`].
     ///
     /// # Errors
     /// When the name can't stand in a path, or the server can't be reached or refuses the definition.

@@ -1,10 +1,12 @@
 //! Searching tasks, and where payloads are stored that are too large for the server itself.
 
+use std::time::Duration;
+
 use super::{Task, TaskClient, TaskStatus};
 use crate::{
     error::{Error, Result},
     http::{Http, Method, Request},
-    json::wire,
+    json::{length, wire},
     search::{Index, Place, Search, SearchRequest},
 };
 
@@ -53,6 +55,18 @@ wire! {
         pub workflow_priority: i32 = "workflowPriority",
         /// The domain it was queued in.
         pub domain: Option<String> = "domain",
+    }
+}
+
+impl TaskSummary {
+    /// How long it ran.
+    pub fn took(&self) -> Duration {
+        length(self.execution_time)
+    }
+
+    /// How long it waited in the queue.
+    pub fn waited(&self) -> Duration {
+        length(self.queue_wait_time)
     }
 }
 

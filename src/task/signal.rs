@@ -8,7 +8,7 @@ use super::{TaskClient, TaskResultStatus, TaskStatus, check_report};
 use crate::{
     error::{Error, Result, excerpt},
     http::{Method, Request},
-    json::{RawJson, wire, wire_enum},
+    json::{RawJson, times, wire, wire_enum},
     task::Task,
     workflow::WorkflowStatus,
 };
@@ -120,6 +120,24 @@ wire! {
         pub update_time: i64 = "updateTime",
         /// Its state.
         pub status: TaskStatus = "status",
+    }
+}
+
+times! {
+    WorkflowRun {
+        /// When it was created.
+        created_at = create_time;
+        /// When it was changed.
+        updated_at = update_time;
+    }
+}
+
+times! {
+    TaskRun {
+        /// When it was put into its queue.
+        created_at = create_time;
+        /// When it was changed; `None` before.
+        updated_at = update_time;
     }
 }
 

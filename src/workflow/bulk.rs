@@ -157,7 +157,7 @@ impl WorkflowBulkClient {
     ///
     /// # Errors
     /// When the list is empty, longer than 1,000 or holds an empty id, or the server can't be reached or refuses.
-    pub fn get_without_tasks<I: AsRef<str>>(&self, workflow_ids: &[I]) -> Result<BulkOutcome<Workflow>> {
+    pub fn without_tasks<I: AsRef<str>>(&self, workflow_ids: &[I]) -> Result<BulkOutcome<Workflow>> {
         self.call(GET, workflow_ids, &[("includeTasks", "false")])
     }
 

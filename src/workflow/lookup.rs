@@ -1,12 +1,15 @@
 //! Looking workflows up: by correlation id, by name, by search; and their tasks page by page.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use super::{Workflow, WorkflowClient, WorkflowStatus};
 use crate::{
     error::{Error, Result, excerpt},
     http::{Method, Request},
-    json::wire,
+    json::{length, wire},
     search::{Index, Place, Search, SearchRequest},
     task::{ExternalStorageLocation, PayloadOperation, PayloadType, Task, TaskStatus, epoch_millis, storage_location},
 };
@@ -66,6 +69,13 @@ wire! {
         pub input_size: i64 = "inputSize",
         /// How long the text of the output is.
         pub output_size: i64 = "outputSize",
+    }
+}
+
+impl WorkflowSummary {
+    /// How long it ran.
+    pub fn took(&self) -> Duration {
+        length(self.execution_time)
     }
 }
 
@@ -182,7 +192,7 @@ impl WorkflowClient {
     ///
     /// # Errors
     /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.
-    pub fn get_without_tasks(&self, workflow_id: &str) -> Result<Workflow> {
+    pub fn without_tasks(&self, workflow_id: &str) -> Result<Workflow> {
         let about = ("get workflow", workflow_id);
         let request = Request::new(Method::Get, "/workflow/{workflowId}", &[workflow_id], about)?;
         let workflow: Workflow = self.http.send_safe(&request.query("includeTasks", "false"))?.json()?;

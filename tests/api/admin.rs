@@ -1,9 +1,12 @@
 //! The operations under `/admin`, `/queue`, `/environment`, `/secrets`, `/version` and `/health`.
 
-use conductor_sync::{ErrorKind, QueueUpdate, TaskResultStatus, WorkflowDef, WorkflowStatus, WorkflowTask};
+use conductor_sync::{
+    ErrorKind, Node, QueueUpdate, TaskResultStatus, WorkflowBuilder, WorkflowDef, WorkflowStatus, WorkflowTask,
+    workflow_environment, workflow_secret,
+};
 use serde_json::json;
 
-use super::{Api, LONG, eventually, fails};
+use super::{Api, LONG, eventually, fails, holds};
 
 /// Starts a workflow that waits for a human, which the server keeps in no queue.
 fn start_human(api: &Api) -> String {
@@ -79,16 +82,45 @@ pub(crate) fn update_through_queue(api: &Api) {
     }
 }
 
+/// What these tests need of a server that `.ci/server` has not started.
+const VALUES: &str =
+    "the process of the server must have CONDUCTOR_ENV_PLACE=here and CONDUCTOR_SECRET_KEY=hush in its environment";
+
 pub(crate) fn environment(api: &Api) {
     let admin = api.client.admin();
-    for known in admin.environment().unwrap() {
+    let known = admin.environment().unwrap();
+    assert!(
+        known.iter().any(|known| known.name == "PLACE" && known.value.as_deref() == Some("here")),
+        "{VALUES}: {known:?}"
+    );
+    for known in known {
         assert_eq!(admin.environment_value(&known.name).unwrap(), known.value, "{}", known.name);
     }
     assert_eq!(admin.environment_value("NO_SUCH_VALUE").unwrap(), None);
 }
 
 pub(crate) fn secret_names(api: &Api) {
-    assert!(api.client.admin().secret_names().unwrap().iter().all(|name| !name.is_empty()));
+    let names = api.client.admin().secret_names().unwrap();
+    assert!(names.iter().any(|name| name == "KEY"), "{VALUES}: {names:?}");
+}
+
+/// The worker alone is told a secret: the server keeps the reference, for an output too.
+pub(crate) fn environment_and_secrets(api: &Api) {
+    let task = Node::simple(api.name("t"), "a")
+        .input("place", workflow_environment("PLACE"))
+        .input("key", workflow_secret("KEY"))
+        .input("nowhere", workflow_environment("NO_SUCH_VALUE"))
+        .input("unknown", workflow_secret("NO_SUCH_SECRET"));
+    let builder = WorkflowBuilder::new(api.name("w")).task(&task).output("place", workflow_environment("PLACE"));
+    builder.output("key", workflow_secret("KEY")).register(&api.client.metadata()).unwrap();
+    let id = api.start();
+    let polled = api.end(TaskResultStatus::Completed);
+    let given = json!({"place": "here", "key": "hush", "nowhere": null, "unknown": null});
+    assert_eq!(polled.input_data.to_value().unwrap(), given, "{VALUES}");
+    let stored = api.client.tasks().get(&polled.task_id).unwrap().input_data.to_value().unwrap();
+    assert_eq!((&stored["place"], &stored["key"]), (&json!("here"), &json!("${workflow.secrets.KEY}")));
+    let done = api.client.workflows().wait(&id, LONG).unwrap();
+    holds(&done.output, &json!({"place": "here", "key": "${workflow.secrets.KEY}"}));
 }
 
 pub(crate) fn version(api: &Api) {
@@ -100,7 +132,7 @@ pub(crate) fn health(api: &Api) {
 }
 
 pub(crate) mod refused {
-    use super::super::lost;
+    use super::super::{lost, missing};
     use super::*;
 
     pub(crate) fn config(api: &Api) {
@@ -117,7 +149,7 @@ pub(crate) mod refused {
     }
 
     pub(crate) fn verify_and_repair(api: &Api) {
-        fails(api.client.admin().verify_and_repair("nope"), ErrorKind::Server);
+        missing(api.client.admin().verify_and_repair("nope"));
     }
 
     pub(crate) fn queues(api: &Api) {

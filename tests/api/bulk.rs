@@ -79,7 +79,7 @@ pub(crate) fn get(api: &Api) {
     api.register(&["a"]);
     let id = api.start();
     for (outcome, n_tasks) in
-        [(bulk.get(&[id.as_str(), "nope"]).unwrap(), 1), (bulk.get_without_tasks(&[id.as_str(), "nope"]).unwrap(), 0)]
+        [(bulk.get(&[id.as_str(), "nope"]).unwrap(), 1), (bulk.without_tasks(&[id.as_str(), "nope"]).unwrap(), 0)]
     {
         assert_eq!((outcome.successes.len(), outcome.errors.len()), (1, 1));
         let workflow = &outcome.successes[0];
@@ -92,13 +92,17 @@ pub(crate) fn get(api: &Api) {
 pub(crate) mod refused {
     use conductor_sync::ErrorKind;
 
-    use super::{super::fails, *};
+    use super::{
+        super::{fails, refused},
+        *,
+    };
 
     /// It was not done, for this reason.
     #[track_caller]
     fn not_done(id: &str, reason: &str, outcome: conductor_sync::Result<BulkOutcome>) {
         let outcome = outcome.unwrap();
         assert!(outcome.successes.is_empty() && outcome.errors[id].contains(reason), "{outcome:?}");
+        refused();
     }
 
     fn started(api: &Api) -> String {
@@ -156,6 +160,7 @@ pub(crate) mod refused {
         let bulk = api.client.workflows().bulk();
         let outcome = bulk.get(&["nope"]).unwrap();
         assert!(outcome.successes.is_empty() && outcome.errors.contains_key("nope"), "{outcome:?}");
+        refused();
         fails(bulk.get(&["", "x"]), ErrorKind::Invalid);
     }
 }

@@ -1,8 +1,10 @@
 //! The operations under `/files`. The server does not check that the workflow of a file exists.
 
+use std::time::SystemTime;
+
 use conductor_sync::{ErrorKind, FileHandle, FileUploadRequest, FileUploadStatus, MultipartUpload};
 
-use super::{Api, fails};
+use super::{Api, fails, just_now};
 
 const CONTENT: &[u8] = b"<p>\0\xff";
 
@@ -22,11 +24,14 @@ pub(crate) fn create(api: &Api) {
     let file = create_file(api);
     assert_eq!((file.file_name.as_deref(), &file.upload_status), (Some("note.html"), &FileUploadStatus::Uploading));
     assert!(file.file_handle_id.starts_with("conductor://file/") && file.upload_url.is_some());
+    assert!(file.upload_url_expires_at() > Some(SystemTime::now()), "{file:?}");
 }
 
 pub(crate) fn get(api: &Api) {
     let file = api.client.files().get(&api.name("w"), sent(api).id()).unwrap();
     assert_eq!((file.content_type.as_deref(), file.file_size), (Some("text/html"), Some(5)));
+    just_now(file.created_at());
+    just_now(file.updated_at());
 }
 
 /// What was sent comes back, byte by byte; the whole name of a file does as well as its id.
@@ -51,12 +56,12 @@ pub(crate) fn complete_upload(api: &Api) {
 
 pub(crate) fn upload_url(api: &Api) {
     let url = api.client.files().upload_url(&api.name("w"), create_file(api).id()).unwrap();
-    assert!(url.upload_url.unwrap().contains(&api.name("w")) && url.expires_at.is_some_and(|at| at > 0));
+    assert!(url.upload_url.as_ref().unwrap().contains(&api.name("w")) && url.expires_at() > Some(SystemTime::now()));
 }
 
 pub(crate) fn download_url(api: &Api) {
     let url = api.client.files().download_url(&api.name("w"), sent(api).id()).unwrap();
-    assert!(url.download_url.unwrap().contains(&api.name("w")) && url.expires_at.is_some_and(|at| at > 0));
+    assert!(url.download_url.as_ref().unwrap().contains(&api.name("w")) && url.expires_at() > Some(SystemTime::now()));
 }
 
 /// The server's own store knows no parts, and yet has nothing against giving them up.

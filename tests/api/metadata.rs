@@ -1,8 +1,10 @@
 //! The operations under `/metadata`.
 
+use std::time::Duration;
+
 use conductor_sync::{ErrorKind, TaskDef, WorkflowDef, WorkflowTask};
 
-use super::{Api, fails};
+use super::{Api, fails, just_now};
 
 /// Registers two versions of the workflow `w`, the first of which says something of itself.
 fn update_two(api: &Api) {
@@ -26,6 +28,13 @@ pub(crate) fn register_task(api: &Api) {
     metadata.register_tasks(&[task(api, "two"), TaskDef::new(api.name("u"))]).unwrap();
     assert_eq!(metadata.task(&api.name("t")).unwrap().description.as_deref(), Some("two"), "it is replaced");
     assert_eq!(metadata.task(&api.name("u")).unwrap().name, api.name("u"));
+    let limited =
+        task(api, "three").total_timeout(Duration::from_millis(8_500)).max_retry_delay(Duration::from_secs(7));
+    metadata.register_task(&limited.backoff_jitter(Duration::from_millis(6))).unwrap();
+    let limited = metadata.task(&api.name("t")).unwrap();
+    just_now(limited.created_at());
+    let limits = (limited.total_timeout_seconds, limited.max_retry_delay_seconds, limited.backoff_jitter_ms);
+    assert_eq!(limits, (Some(9), Some(7), Some(6)));
 }
 
 pub(crate) fn update_task(api: &Api) {
@@ -56,6 +65,7 @@ pub(crate) fn delete_task(api: &Api) {
 pub(crate) fn register_workflow(api: &Api) {
     let metadata = api.client.metadata();
     metadata.register_workflow(&workflow(api)).unwrap();
+    just_now(metadata.workflow(&api.name("w")).unwrap().created_at());
     metadata.overwrite_workflow(&workflow(api).description("again")).unwrap();
     assert_eq!(metadata.workflow(&api.name("w")).unwrap().description.as_deref(), Some("again"));
 }
@@ -89,6 +99,7 @@ pub(crate) fn workflow_of_name(api: &Api) {
     assert_eq!(metadata.workflow(&api.name("w")).unwrap().version, Some(2));
     let fetched = metadata.workflow_version(&api.name("w"), 1).unwrap();
     assert_eq!(fetched.description.as_deref(), Some("one"));
+    just_now(fetched.updated_at());
     let text = serde_json::to_string(&fetched).unwrap();
     metadata.update_workflow(&serde_json::from_str(&text).unwrap()).unwrap();
     let mut again = metadata.workflow_version(&api.name("w"), 1).unwrap();
@@ -103,7 +114,10 @@ pub(crate) fn workflow_names(api: &Api) {
 
 pub(crate) fn workflow_names_and_versions(api: &Api) {
     update_two(api);
-    assert_eq!(api.client.metadata().workflow_names_and_versions().unwrap()[&api.name("w")].len(), 2);
+    let all = api.client.metadata().workflow_names_and_versions().unwrap();
+    let versions = &all[&api.name("w")];
+    assert_eq!(versions.len(), 2);
+    just_now(versions[0].updated_at());
 }
 
 pub(crate) fn workflow_versions(api: &Api) {
@@ -129,7 +143,7 @@ pub(crate) fn delete_workflow(api: &Api) {
 }
 
 pub(crate) mod refused {
-    use super::super::{lost, missing};
+    use super::super::{long, lost, missing, too_long};
     use super::*;
 
     pub(crate) fn register_task(api: &Api) {
@@ -179,6 +193,7 @@ pub(crate) mod refused {
     pub(crate) fn workflows(api: &Api) {
         lost(api.elsewhere().metadata().workflows());
         fails(api.client.metadata().workflows_of(" "), ErrorKind::Invalid);
+        too_long(api.client.metadata().workflows_of(&long()));
     }
 
     pub(crate) fn workflow_of_name(api: &Api) {

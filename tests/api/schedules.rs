@@ -6,12 +6,12 @@ use std::{
 };
 
 use conductor_sync::{
-    ErrorKind, NextRunsQuery, ScheduleClient, ScheduleExecution, ScheduleExecutionState, ScheduleSearch,
+    CronSchedule, ErrorKind, NextRunsQuery, ScheduleClient, ScheduleExecution, ScheduleExecutionState, ScheduleSearch,
     StartWorkflowRequest, WorkflowDef, WorkflowSchedule, WorkflowStatus, WorkflowTask,
 };
 use serde_json::json;
 
-use super::{Api, LONG, eventually, fails, holds, pass};
+use super::{Api, LONG, eventually, fails, holds, just_now, pass};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -67,8 +67,11 @@ pub(crate) fn save(api: &Api) {
     assert_eq!(schedules.save(&nightly(api)).unwrap().name, api.name("s"));
     let stored = schedules.get(&api.name("s")).unwrap();
     assert_eq!(stored.zone_id.as_deref(), Some("Europe/Berlin"));
-    schedules.save(&nightly(api).zone("UTC").paused()).unwrap();
+    let (begin, end) = (UNIX_EPOCH + 30_000 * DAY, UNIX_EPOCH + 30_001 * DAY);
+    schedules.save(&nightly(api).zone("UTC").paused().begins(begin).ends(end)).unwrap();
     let stored = schedules.get(&api.name("s")).unwrap();
+    just_now(stored.updated_at());
+    assert_eq!((stored.begins_at(), stored.ends_at()), (Some(begin), Some(end)));
     assert_eq!((stored.zone_id.as_deref(), stored.paused), (Some("UTC"), true), "it is replaced");
     schedules.delete(&api.name("s")).unwrap();
 }
@@ -238,15 +241,26 @@ pub(crate) fn whole_scheduler(api: &Api) {
 }
 
 pub(crate) mod refused {
-    use super::super::{lost, missing};
+    use super::super::{long, lost, missing, refused, too_long};
     use super::*;
 
     pub(crate) fn save(api: &Api) {
         let schedules = api.client.schedules();
         let mut bad = nightly(api);
         bad.cron_expression = Some("bad".to_owned());
-        fails(schedules.save(&bad), ErrorKind::Server);
-        fails(schedules.save(&nightly(api).zone("Mars/Base")), ErrorKind::Server);
+        let error = fails(schedules.save(&bad), ErrorKind::Server).to_string();
+        let said = "cron_expression `bad`: server said 500: Invalid cron expression";
+        assert_eq!(error, format!("save schedule {}: {said}", api.name("s")));
+        let mut second = nightly(api);
+        for cron in ["0 0 3 * * ?", "0 0 25 * * ?"] {
+            let mut several = CronSchedule::default();
+            several.cron_expression = cron.to_owned();
+            second.cron_schedules.push(several);
+        }
+        let error = fails(schedules.save(&second), ErrorKind::Server).to_string();
+        assert!(error.contains("cron_expression `0 0 25 * * ?`: "), "{error}");
+        let error = fails(schedules.save(&nightly(api).zone("Mars/Base")), ErrorKind::Server).to_string();
+        assert_eq!(error, format!("save schedule {}: server said 500: Unknown time-zone ID: Mars/Base", api.name("s")));
         missing(schedules.get(&api.name("s")));
     }
 
@@ -254,10 +268,12 @@ pub(crate) mod refused {
         lost(api.elsewhere().schedules().list());
         lost(api.elsewhere().schedules().list_of("w"));
         fails(api.client.schedules().list_of(" "), ErrorKind::Invalid);
+        too_long(api.client.schedules().list_of(&long()));
     }
 
     pub(crate) fn search(api: &Api) {
         lost(api.elsewhere().schedules().search(&ScheduleSearch::new()).first_page());
+        too_long(api.client.schedules().search(&ScheduleSearch::new().free_text(long())).first_page());
     }
 
     pub(crate) fn get(api: &Api) {
@@ -278,6 +294,7 @@ pub(crate) mod refused {
         for outcome in [schedules.pause_all_of(&["no_such_schedule"]), schedules.resume_all_of(&["no_such_schedule"])] {
             let outcome = outcome.unwrap();
             assert!(!outcome.is_complete() && outcome.errors["no_such_schedule"].contains("not found"), "{outcome:?}");
+            refused();
         }
         lost(api.elsewhere().schedules().pause_all_of(&["s"]));
         lost(api.elsewhere().schedules().resume_all_of(&["s"]));

@@ -15,6 +15,8 @@ pub(crate) struct Row {
     pub(crate) why_not: &'static str,
     /// What it says when it can't.
     pub(crate) error: Test,
+    /// Why the server never refuses it, so that a wrong address is its only error; empty where it does.
+    pub(crate) never: &'static str,
 }
 
 /// The tests of a row have the same name, that of the error in a module of its own.
@@ -26,6 +28,7 @@ macro_rules! row {
             success: Some($noun::$test),
             why_not: "",
             error: $noun::refused::$test,
+            never: "",
         }
     };
     ($operation:literal, $methods:expr, not $why_not:ident, $noun:ident :: $test:ident) => {
@@ -35,11 +38,18 @@ macro_rules! row {
             success: None,
             why_not: $why_not,
             error: $noun::refused::$test,
+            never: "",
         }
+    };
+    ($operation:literal, $methods:expr, never $why:ident, $noun:ident :: $test:ident) => {
+        Row { never: $why, ..row!($operation, $methods, $noun::$test) }
     };
 }
 
 const NO_PARTS: &str = "the server's own store refuses uploads in parts; other stores are outside the server";
+
+const NO_PARAMETER: &str = "there is no parameter that could be wrong";
+const ANY_VALUE: &str = "any value is right to the server, and one that it does not know is no error";
 
 /// What the embedded server serves too.
 #[rustfmt::skip]
@@ -50,23 +60,23 @@ pub(crate) const OPERATIONS: &[Row] = &[
     row!("POST /tasks/update-v2", ["TaskClient::update_and_poll"], tasks::update_and_poll),
     row!("POST /tasks/{wfId}/{ref}/{status}", ["TaskClient::update_by_reference"], tasks::update_by_reference),
     row!("POST /tasks/{wfId}/{ref}/{status}/sync", ["TaskClient::update_by_reference_sync"], tasks::update_by_reference_sync),
-    row!("POST /tasks/{taskId}/log", ["TaskClient::add_log"], tasks::logs),
-    row!("GET /tasks/{taskId}/log", ["TaskClient::logs"], tasks::logs),
+    row!("POST /tasks/{taskId}/log", ["TaskClient::add_log"], never ANY_VALUE, tasks::logs),
+    row!("GET /tasks/{taskId}/log", ["TaskClient::logs"], never ANY_VALUE, tasks::logs),
     row!("GET /tasks/{taskId}", ["TaskClient::get"], tasks::get),
     row!("GET /tasks/queue/size", ["TaskClient::queue_size"], tasks::queue_size),
     row!("GET /tasks/queue/sizes", ["TaskClient::queue_sizes"], tasks::queue_sizes),
-    row!("GET /tasks/queue/all", ["TaskClient::all_queue_sizes"], tasks::all_queue_sizes),
-    row!("GET /tasks/queue/all/verbose", ["TaskClient::all_queue_details"], tasks::all_queue_sizes),
+    row!("GET /tasks/queue/all", ["TaskClient::all_queue_sizes"], never NO_PARAMETER, tasks::all_queue_sizes),
+    row!("GET /tasks/queue/all/verbose", ["TaskClient::all_queue_details"], never NO_PARAMETER, tasks::all_queue_sizes),
     row!("GET /tasks/queue/polldata", ["TaskClient::poll_data"], tasks::poll_data),
-    row!("GET /tasks/queue/polldata/all", ["TaskClient::all_poll_data"], tasks::poll_data),
+    row!("GET /tasks/queue/polldata/all", ["TaskClient::all_poll_data"], never NO_PARAMETER, tasks::all_poll_data),
     row!("POST /workflow", ["WorkflowClient::start"], workflows::start),
     row!("POST /workflow/{name}", ["WorkflowClient::start_by_name"], workflows::start_by_name),
-    row!("GET /workflow/{id}", ["WorkflowClient::get", "WorkflowClient::get_without_tasks"], workflows::get),
+    row!("GET /workflow/{id}", ["WorkflowClient::get", "WorkflowClient::without_tasks"], workflows::get),
     row!("GET /workflow/{id}/status", ["WorkflowClient::status"], workflows::status),
     row!("GET /workflow/{id}/tasks", ["WorkflowClient::tasks"], workflows::tasks),
     row!("GET /workflow/{name}/correlated/{corrId}", ["WorkflowClient::correlated"], workflows::correlated),
-    row!("POST /workflow/{name}/correlated", ["WorkflowClient::correlated_by_each"], workflows::correlated),
-    row!("GET /workflow/running/{name}", ["WorkflowClient::running"], workflows::running),
+    row!("POST /workflow/{name}/correlated", ["WorkflowClient::correlated_by_each"], never ANY_VALUE, workflows::correlated_by_each),
+    row!("GET /workflow/running/{name}", ["WorkflowClient::running"], never ANY_VALUE, workflows::running),
     row!("PUT /workflow/decide/{id}", ["WorkflowClient::decide"], workflows::decide),
     row!("PUT /workflow/{id}/pause", ["WorkflowClient::pause"], workflows::pause_and_resume),
     row!("PUT /workflow/{id}/resume", ["WorkflowClient::resume"], workflows::pause_and_resume),
@@ -76,21 +86,21 @@ pub(crate) const OPERATIONS: &[Row] = &[
     row!("DELETE /workflow/{id}/remove", ["WorkflowClient::remove"], workflows::remove),
     row!("POST /metadata/taskdefs", ["MetadataClient::register_task", "MetadataClient::register_tasks"], metadata::register_task),
     row!("PUT /metadata/taskdefs", ["MetadataClient::update_task"], metadata::update_task),
-    row!("GET /metadata/taskdefs", ["MetadataClient::tasks"], metadata::tasks),
+    row!("GET /metadata/taskdefs", ["MetadataClient::tasks"], never NO_PARAMETER, metadata::tasks),
     row!("GET /metadata/taskdefs/{type}", ["MetadataClient::task"], metadata::task_of_name),
     row!("DELETE /metadata/taskdefs/{type}", ["MetadataClient::delete_task"], metadata::delete_task),
     row!("POST /metadata/workflow", ["MetadataClient::register_workflow", "MetadataClient::overwrite_workflow"], metadata::register_workflow),
     row!("PUT /metadata/workflow", ["MetadataClient::update_workflow", "MetadataClient::update_workflows"], metadata::update_workflows),
     row!("POST /metadata/workflow/validate", ["MetadataClient::validate_workflow"], metadata::validate_workflow),
     row!("GET /metadata/workflow/{name}", ["MetadataClient::workflow", "MetadataClient::workflow_version"], metadata::workflow_of_name),
-    row!("GET /metadata/workflow/names", ["MetadataClient::workflow_names"], metadata::workflow_names),
-    row!("GET /metadata/workflow/names-and-versions", ["MetadataClient::workflow_names_and_versions"], metadata::workflow_names_and_versions),
-    row!("GET /metadata/workflow/{name}/versions", ["MetadataClient::workflow_versions"], metadata::workflow_versions),
-    row!("GET /metadata/workflow/latest-versions", ["MetadataClient::latest_workflows"], metadata::latest_workflows),
+    row!("GET /metadata/workflow/names", ["MetadataClient::workflow_names"], never NO_PARAMETER, metadata::workflow_names),
+    row!("GET /metadata/workflow/names-and-versions", ["MetadataClient::workflow_names_and_versions"], never NO_PARAMETER, metadata::workflow_names_and_versions),
+    row!("GET /metadata/workflow/{name}/versions", ["MetadataClient::workflow_versions"], never ANY_VALUE, metadata::workflow_versions),
+    row!("GET /metadata/workflow/latest-versions", ["MetadataClient::latest_workflows"], never NO_PARAMETER, metadata::latest_workflows),
     row!("DELETE /metadata/workflow/{name}/{version}", ["MetadataClient::delete_workflow"], metadata::delete_workflow),
-    row!("GET /version", ["AdminClient::version"], admin::version),
-    row!("GET /health", ["AdminClient::health"], admin::health),
-    row!("POST /workflow/bulk/search", ["WorkflowBulkClient::get", "WorkflowBulkClient::get_without_tasks"], bulk::get),
+    row!("GET /version", ["AdminClient::version"], never NO_PARAMETER, admin::version),
+    row!("GET /health", ["AdminClient::health"], never NO_PARAMETER, admin::health),
+    row!("POST /workflow/bulk/search", ["WorkflowBulkClient::get", "WorkflowBulkClient::without_tasks"], bulk::get),
 ];
 
 /// What the embedded server does not serve, or not in full.
@@ -98,7 +108,7 @@ pub(crate) const OPERATIONS: &[Row] = &[
 pub(crate) const REAL_ONLY: &[Row] = &[
     row!("POST /tasks/{wfId}/{status}/signal", ["TaskClient::signal"], tasks::signal),
     row!("POST /tasks/{wfId}/{status}/signal/sync", ["TaskClient::signal_sync"], tasks::signal_sync),
-    row!("POST /tasks/queue/requeue/{type}", ["TaskClient::requeue"], tasks::requeue),
+    row!("POST /tasks/queue/requeue/{type}", ["TaskClient::requeue"], never ANY_VALUE, tasks::requeue),
     row!("GET /tasks/search", ["TaskClient::search"], tasks::search),
     row!("GET /tasks/search-v2", ["TaskClient::search_tasks"], tasks::search_tasks),
     row!("GET /tasks/externalstoragelocation", ["TaskClient::external_storage_location"], tasks::external_storage),
@@ -125,35 +135,35 @@ pub(crate) const REAL_ONLY: &[Row] = &[
     row!("POST /event", ["EventClient::register"], events::register),
     row!("PUT /event", ["EventClient::update"], events::update),
     row!("DELETE /event/{name}", ["EventClient::delete"], events::delete),
-    row!("GET /event", ["EventClient::list"], events::list),
-    row!("GET /event/{event}", ["EventClient::active_of", "EventClient::all_of"], events::of_event),
+    row!("GET /event", ["EventClient::list"], never NO_PARAMETER, events::list),
+    row!("GET /event/{event}", ["EventClient::active_of", "EventClient::all_of"], never ANY_VALUE, events::of_event),
     row!("POST /scheduler/schedules", ["ScheduleClient::save"], schedules::save),
     row!("GET /scheduler/schedules", ["ScheduleClient::list", "ScheduleClient::list_of"], schedules::list),
     row!("GET /scheduler/schedules/search", ["ScheduleClient::search"], schedules::search),
     row!("GET /scheduler/schedules/{name}", ["ScheduleClient::get"], schedules::get),
-    row!("DELETE /scheduler/schedules/{name}", ["ScheduleClient::delete"], schedules::delete),
+    row!("DELETE /scheduler/schedules/{name}", ["ScheduleClient::delete"], never ANY_VALUE, schedules::delete),
     row!("PUT /scheduler/schedules/{name}/pause", ["ScheduleClient::pause"], schedules::pause_and_resume),
     row!("PUT /scheduler/schedules/{name}/resume", ["ScheduleClient::resume"], schedules::pause_and_resume),
     row!("PUT /scheduler/bulk/pause", ["ScheduleClient::pause_all_of"], schedules::pause_and_resume_several),
     row!("PUT /scheduler/bulk/resume", ["ScheduleClient::resume_all_of"], schedules::pause_and_resume_several),
     row!("GET /scheduler/nextFewSchedules", ["ScheduleClient::next_runs", "ScheduleClient::next_runs_between"], schedules::next_runs),
     row!("GET /scheduler/search/executions", ["ScheduleClient::search_executions"], schedules::search_executions),
-    row!("GET /scheduler/admin/requeue", ["ScheduleClient::requeue_executions"], schedules::requeue_executions),
-    row!("GET /scheduler/admin/pause", ["ScheduleClient::pause_scheduler"], schedules::whole_scheduler),
-    row!("GET /scheduler/admin/resume", ["ScheduleClient::resume_scheduler"], schedules::whole_scheduler),
-    row!("GET /admin/config", ["AdminClient::config"], admin::config),
-    row!("GET /admin/task/{type}", ["AdminClient::pending_tasks"], admin::pending_tasks),
-    row!("POST /admin/sweep/requeue/{wf}", ["AdminClient::requeue_sweep"], admin::requeue_sweep),
+    row!("GET /scheduler/admin/requeue", ["ScheduleClient::requeue_executions"], never NO_PARAMETER, schedules::requeue_executions),
+    row!("GET /scheduler/admin/pause", ["ScheduleClient::pause_scheduler"], never NO_PARAMETER, schedules::whole_scheduler),
+    row!("GET /scheduler/admin/resume", ["ScheduleClient::resume_scheduler"], never NO_PARAMETER, schedules::whole_scheduler),
+    row!("GET /admin/config", ["AdminClient::config"], never NO_PARAMETER, admin::config),
+    row!("GET /admin/task/{type}", ["AdminClient::pending_tasks"], never ANY_VALUE, admin::pending_tasks),
+    row!("POST /admin/sweep/requeue/{wf}", ["AdminClient::requeue_sweep"], never ANY_VALUE, admin::requeue_sweep),
     row!("POST /admin/consistency/verifyAndRepair/{wf}", ["AdminClient::verify_and_repair"], admin::verify_and_repair),
-    row!("GET /admin/queues", ["AdminClient::queues", "AdminClient::queues_verbose"], admin::queues),
-    row!("GET /queue/", ["AdminClient::status_queues"], admin::status_queues),
-    row!("GET /queue/size", ["AdminClient::status_queue_sizes"], admin::status_queues),
+    row!("GET /admin/queues", ["AdminClient::queues", "AdminClient::queues_verbose"], never NO_PARAMETER, admin::queues),
+    row!("GET /queue/", ["AdminClient::status_queues"], never NO_PARAMETER, admin::status_queues),
+    row!("GET /queue/size", ["AdminClient::status_queue_sizes"], never NO_PARAMETER, admin::status_queues),
     row!("POST /queue/update/{wf}/{ref}/{status}", ["AdminClient::update_through_queue"], admin::update_through_queue),
     row!("POST /queue/update/{wf}/task/{taskId}/{status}", ["AdminClient::update_through_queue"], admin::update_through_queue),
-    row!("GET /environment", ["AdminClient::environment"], admin::environment),
-    row!("GET /environment/{key}", ["AdminClient::environment_value"], admin::environment),
-    row!("GET /secrets", ["AdminClient::secret_names"], admin::secret_names),
-    row!("POST /files", ["FileClient::create"], files::create),
+    row!("GET /environment", ["AdminClient::environment"], never NO_PARAMETER, admin::environment),
+    row!("GET /environment/{key}", ["AdminClient::environment_value"], never ANY_VALUE, admin::environment),
+    row!("GET /secrets", ["AdminClient::secret_names"], never NO_PARAMETER, admin::secret_names),
+    row!("POST /files", ["FileClient::create"], never ANY_VALUE, files::create),
     row!("GET /files/{wf}/{file}", ["FileClient::get"], files::get),
     row!("GET /files/{wf}/{file}/upload-url", ["FileClient::upload_url"], files::upload_url),
     row!("GET /files/{wf}/{file}/download-url", ["FileClient::download_url"], files::download_url),
@@ -168,6 +178,9 @@ pub(crate) const REAL_ONLY: &[Row] = &[
 
 /// What the calls bring about beyond their answers.
 pub(crate) const EFFECTS: &[(&str, Test)] = &[
+    ("a task is told of the environment and of secrets", admin::environment_and_secrets),
+    ("an output beyond the limit fails its task", tasks::output_beyond_the_limit),
+    ("a type that is not registered is retried", tasks::unregistered),
     ("an event completes a task and starts a workflow", events::acts),
     ("an event handler acts on its condition", events::acts_on_condition),
     ("a schedule tells why it can't start a workflow", schedules::fails_to_start),

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use conductor_sync::{
     PayloadOperation, PayloadType, PollRequest, ReferenceUpdate, ReturnStrategy, SearchField, SearchQuery,
-    SearchRequest, SignalRequest, TaskResult, TaskResultStatus, TaskStatus, WorkflowStatus,
+    SearchRequest, SignalRequest, TaskResult, TaskResultStatus, TaskStatus, WorkflowDef, WorkflowStatus, WorkflowTask,
 };
 use serde_json::json;
 
-use super::{Api, eventually, holds};
+use super::{Api, LONG, MOST_BYTES, eventually, holds};
 
 pub(crate) fn poll(api: &Api) {
     let tasks = api.client.tasks();
@@ -140,7 +140,11 @@ pub(crate) fn poll_data(api: &Api) {
     tasks.poll(PollRequest::new(api.name("t")).worker_id("me").domain("d")).unwrap();
     let data = tasks.poll_data(&api.name("t")).unwrap();
     assert_eq!((data[0].worker_id.as_deref(), data[0].domain.as_deref()), (Some("me"), Some("d")));
-    let all = tasks.all_poll_data().unwrap();
+}
+
+pub(crate) fn all_poll_data(api: &Api) {
+    api.client.tasks().poll(api.name("t").as_str()).unwrap();
+    let all = api.client.tasks().all_poll_data().unwrap();
     assert!(all.iter().any(|data| data.queue_name.contains(&api.name("t"))), "{all:?}");
 }
 
@@ -175,6 +179,7 @@ pub(crate) fn search(api: &Api) {
     let first = tasks.search(of_row(api)).first_page().unwrap();
     assert_eq!((first.total_hits, first.results.len()), (3, 2));
     assert_eq!(first.results[0].task_def_name, api.name("t"));
+    assert!(first.results[0].took() < LONG && first.results[0].waited() < LONG, "{first:?}");
     let all: Vec<_> = tasks.search(of_row(api)).into_iter().map(|task| task.unwrap().task_id).collect();
     assert_eq!(all.len(), 3);
 }
@@ -185,6 +190,7 @@ pub(crate) fn search_tasks(api: &Api) {
     let pages: Vec<_> = tasks.search_tasks(of_row(api)).pages().map(|page| page.unwrap().results).collect();
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
     holds(&pages[0][0].output_data, &json!({"n": 2}));
+    assert!(pages[0][0].waited() < LONG, "{pages:?}");
 }
 
 pub(crate) fn external_storage(api: &Api) {
@@ -194,11 +200,44 @@ pub(crate) fn external_storage(api: &Api) {
     assert!(place.uri.is_none() && !place.path.is_empty(), "{place:?}");
 }
 
+/// It is acknowledged, and yet the task has failed for good.
+pub(crate) fn output_beyond_the_limit(api: &Api) {
+    let (tasks, workflows) = (api.client.tasks(), api.client.workflows());
+    api.register(&["a"]);
+    let large = json!({"text": "x".repeat(MOST_BYTES)});
+    let by_id = api.start();
+    let task = api.take();
+    tasks.update(&TaskResult::new(&by_id, &task.task_id, TaskResultStatus::Completed).output(large.clone())).unwrap();
+    let by_reference = api.start();
+    let update = ReferenceUpdate::new(&by_reference, "a", TaskResultStatus::Completed).output(large);
+    assert!(tasks.update_by_reference(&update).unwrap().is_some());
+    for id in [by_id, by_reference] {
+        let failed = workflows.wait(&id, LONG).unwrap();
+        let task = &failed.tasks[0];
+        assert_eq!((failed.status, &task.status), (WorkflowStatus::Failed, &TaskStatus::FailedWithTerminalError));
+        assert!(task.reason_for_incompletion.as_deref().unwrap().starts_with("The payload size: "), "{task:?}");
+        holds(&task.output_data, &json!({}));
+    }
+}
+
+/// As the description of [`conductor_sync::WorkflowTask::name`] says.
+pub(crate) fn unregistered(api: &Api) {
+    let node = WorkflowTask::simple(api.name("t"), "a");
+    api.client.metadata().update_workflow(&WorkflowDef::new(api.name("w")).task(node)).unwrap();
+    let id = api.start();
+    let task = api.end(TaskResultStatus::Failed);
+    assert_eq!(task.response_timeout_seconds, 3600);
+    let again = api.client.workflows().get(&id).unwrap().tasks.pop().unwrap();
+    assert_eq!((again.retry_count, again.start_delay_in_seconds), (1, 60));
+    assert_eq!(again.workflow_task.unwrap().to_value().unwrap()["taskDefinition"]["retryCount"], 3);
+    assert!(api.client.metadata().task(&api.name("t")).unwrap_err().is_not_found());
+}
+
 pub(crate) mod refused {
     use conductor_sync::ErrorKind;
 
     use super::{
-        super::{fails, lost, missing},
+        super::{fails, long, lost, missing, too_long},
         *,
     };
 
@@ -209,12 +248,14 @@ pub(crate) mod refused {
     pub(crate) fn poll(api: &Api) {
         fails(api.client.tasks().poll("a/b"), ErrorKind::Invalid);
         lost(api.elsewhere().tasks().poll("t"));
+        too_long(api.client.tasks().poll(PollRequest::new("t").domain(long())));
     }
 
     pub(crate) fn poll_batch(api: &Api) {
-        let long = PollRequest::new("t").timeout(Duration::from_secs(6));
-        fails(api.client.tasks().poll_batch(long), ErrorKind::Invalid);
+        let slow = PollRequest::new("t").timeout(Duration::from_secs(6));
+        fails(api.client.tasks().poll_batch(slow), ErrorKind::Invalid);
         lost(api.elsewhere().tasks().poll_batch("t"));
+        too_long(api.client.tasks().poll_batch(PollRequest::new("t").worker_id(long())));
     }
 
     pub(crate) fn update(api: &Api) {
@@ -227,11 +268,14 @@ pub(crate) mod refused {
         missing(api.client.tasks().update_and_poll(&completed("nope", "nope")));
     }
 
-    /// The server does not tell: what is not pending is `None`.
+    /// The server does not tell: what is not pending is `None`. Of an output it reads 1,000 levels.
     pub(crate) fn update_by_reference(api: &Api) {
         let update = ReferenceUpdate::new("nope", "a", TaskResultStatus::Completed);
         assert_eq!(api.client.tasks().update_by_reference(&update).unwrap(), None);
         lost(api.elsewhere().tasks().update_by_reference(&update));
+        let deep = (0..1_000).fold(json!({}), |inner, _| json!({"a": inner}));
+        let error = fails(api.client.tasks().update_by_reference(&update.output(deep)), ErrorKind::Server);
+        assert!(error.to_string().contains("JSON parse error"), "{error}");
     }
 
     pub(crate) fn update_by_reference_sync(api: &Api) {
@@ -271,11 +315,13 @@ pub(crate) mod refused {
 
     pub(crate) fn queue_size(api: &Api) {
         lost(api.elsewhere().tasks().queue_size("t", None));
+        too_long(api.client.tasks().queue_size("t", Some(&long())));
     }
 
     pub(crate) fn queue_sizes(api: &Api) {
         fails(api.client.tasks().queue_sizes::<&str>(&[]), ErrorKind::Invalid);
         lost(api.elsewhere().tasks().queue_sizes(&["t"]));
+        too_long(api.client.tasks().queue_sizes(&["t", &long()]));
     }
 
     pub(crate) fn all_queue_sizes(api: &Api) {
@@ -285,6 +331,10 @@ pub(crate) mod refused {
 
     pub(crate) fn poll_data(api: &Api) {
         lost(api.elsewhere().tasks().poll_data("t"));
+        too_long(api.client.tasks().poll_data(&long()));
+    }
+
+    pub(crate) fn all_poll_data(api: &Api) {
         lost(api.elsewhere().tasks().all_poll_data());
     }
 
@@ -308,5 +358,6 @@ pub(crate) mod refused {
         };
         fails(ask(api.client.tasks(), ""), ErrorKind::Invalid);
         lost(ask(api.elsewhere().tasks(), "p"));
+        too_long(ask(api.client.tasks(), &long()));
     }
 }

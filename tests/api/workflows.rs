@@ -10,7 +10,7 @@ use conductor_sync::{
 };
 use serde_json::json;
 
-use super::{Api, LONG, holds, missing};
+use super::{Api, LONG, holds, just_now, missing};
 
 pub(crate) fn start(api: &Api) {
     let workflows = api.client.workflows();
@@ -36,8 +36,12 @@ pub(crate) fn execute(api: &Api) {
     let task = blocks.task().expect("the task was asked for");
     assert_eq!((task.reference_task_name.as_str(), &task.status), ("w1", &TaskStatus::InProgress));
     assert_eq!((task.request_id.as_str(), blocks.is_timeout()), ("r 1", false));
+    just_now(task.created_at());
     let run = workflows.execute(&named()).unwrap();
-    holds(&run.workflow().expect("the workflow was asked for").input, &json!({"x": 1}));
+    let run = run.workflow().expect("the workflow was asked for");
+    holds(&run.input, &json!({"x": 1}));
+    just_now(run.created_at());
+    just_now(run.updated_at());
     api.register(&["a"]);
     let slow = ExecuteWorkflowRequest::new(StartWorkflowRequest::new(api.name("w")).version(1)).until_task("a");
     let slow = slow.wait_for(Duration::from_millis(300));
@@ -50,7 +54,7 @@ pub(crate) fn get(api: &Api) {
     api.register(&["a"]);
     let id = api.start();
     assert_eq!(workflows.get(&id).unwrap().tasks.len(), 1);
-    assert_eq!(workflows.get_without_tasks(&id).unwrap().tasks.len(), 0);
+    assert_eq!(workflows.without_tasks(&id).unwrap().tasks.len(), 0);
 }
 
 pub(crate) fn status(api: &Api) {
@@ -82,6 +86,15 @@ pub(crate) fn correlated(api: &Api) {
     workflows.terminate(&second, None).unwrap();
     let running = workflows.correlated(name.as_str(), "c 1").unwrap();
     assert_eq!(running.iter().map(|workflow| workflow.workflow_id.as_str()).collect::<Vec<_>>(), [&first]);
+    let found = workflows.correlated(CorrelationQuery::new(&name).in_any_state(), "c 1").unwrap();
+    assert_eq!(found.len(), 2, "{first} and {second}");
+}
+
+pub(crate) fn correlated_by_each(api: &Api) {
+    let workflows = api.client.workflows();
+    let name = api.register(&["a"]);
+    api.start();
+    workflows.terminate(&api.start(), None).unwrap();
     let all = CorrelationQuery::new(&name).in_any_state().with_tasks();
     let all = workflows.correlated_by_each(all, &["c 1", "none"]).unwrap();
     assert_eq!(all["c 1"].len(), 2);
@@ -141,6 +154,7 @@ pub(crate) fn retry(api: &Api) {
     workflows.retry_within_sub_workflows(&id).unwrap();
     api.end(TaskResultStatus::Completed);
     let workflow = workflows.get(&id).unwrap();
+    just_now(workflow.last_retried_at());
     assert_eq!((workflow.status, workflow.tasks.len()), (WorkflowStatus::Completed, 3));
 }
 
@@ -240,6 +254,7 @@ pub(crate) fn search(api: &Api) {
     assert_eq!(all.len(), 3);
     let first = all[0].as_ref().unwrap();
     assert_eq!((&first.workflow_type, first.input.as_str()), (&api.name("w"), "{n=1}"));
+    assert!(first.took() < LONG, "{first:?}");
     let starts: Vec<_> = all.iter().map(|workflow| workflow.as_ref().unwrap().start_time.clone()).collect();
     assert!(starts.is_sorted_by(|a, b| a >= b), "{starts:?}");
     assert_eq!(workflows.search(of_row(api).free_text(api.name("w")).skip(2)).into_iter().count(), 1);
@@ -330,7 +345,7 @@ pub(crate) mod refused {
     use conductor_sync::ErrorKind;
 
     use super::{
-        super::{fails, lost},
+        super::{MOST_BYTES, fails, long, lost, too_long},
         *,
     };
 
@@ -353,6 +368,11 @@ pub(crate) mod refused {
         missing(api.client.workflows().start(&unknown(api)));
         api.register(&["a"]);
         missing(api.client.workflows().start(&StartWorkflowRequest::new(api.name("w")).version(9)));
+        let large = StartWorkflowRequest::new(api.name("w")).input(json!({"text": "x".repeat(MOST_BYTES)}));
+        let error = fails(api.client.workflows().start(&large.correlation_id("large")), ErrorKind::Rejected);
+        assert!(error.to_string().contains("The payload size: "), "{error}");
+        let started = CorrelationQuery::new(api.name("w")).in_any_state();
+        assert_eq!(api.client.workflows().correlated(started, "large").unwrap(), [], "nothing is left behind");
     }
 
     pub(crate) fn start_by_name(api: &Api) {
@@ -372,7 +392,7 @@ pub(crate) mod refused {
 
     pub(crate) fn get(api: &Api) {
         missing(api.client.workflows().get("nope"));
-        missing(api.client.workflows().get_without_tasks("nope"));
+        missing(api.client.workflows().without_tasks("nope"));
     }
 
     pub(crate) fn status(api: &Api) {
@@ -385,8 +405,14 @@ pub(crate) mod refused {
 
     pub(crate) fn correlated(api: &Api) {
         fails(api.client.workflows().correlated("w", "a/b"), ErrorKind::Invalid);
-        fails(api.client.workflows().correlated_by_each::<&str>("w", &[]), ErrorKind::Invalid);
         lost(api.elsewhere().workflows().correlated("w", "c"));
+        // A byte takes three in a path.
+        let long = "é".repeat(1_000);
+        too_long(api.client.workflows().correlated(long.as_str(), &long));
+    }
+
+    pub(crate) fn correlated_by_each(api: &Api) {
+        fails(api.client.workflows().correlated_by_each::<&str>("w", &[]), ErrorKind::Invalid);
         lost(api.elsewhere().workflows().correlated_by_each("w", &["c"]));
     }
 
@@ -494,6 +520,7 @@ pub(crate) mod refused {
         };
         fails(ask(api.client.workflows(), ""), ErrorKind::Invalid);
         lost(ask(api.elsewhere().workflows(), "p"));
+        too_long(ask(api.client.workflows(), &long()));
     }
 
     pub(crate) fn test(api: &Api) {

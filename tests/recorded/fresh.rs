@@ -181,7 +181,7 @@ fn an_execution_with_every_type_of_task_loses_nothing() {
     for seen in &seen.tasks {
         tap.same(tasks.get(&seen.task_id));
     }
-    tap.same(workflows.get_without_tasks(&id));
+    tap.same(workflows.without_tasks(&id));
     tap.same(workflows.status(&id));
     tap.same_page(workflows.tasks(WorkflowTasksQuery::new(&id).page_size(5)));
     tap.same(workflows.correlated(CorrelationQuery::new(&name).with_tasks(), "c"));
