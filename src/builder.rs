@@ -4,10 +4,12 @@
 
 mod ai;
 mod check;
+mod definition;
 mod expression;
 mod kinds;
 mod place;
 mod reference;
+mod text;
 mod typed;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -45,6 +47,9 @@ enum Note {
     /// A setting that can't be used: the reference name, and what is wrong.
     Unusable(String, String),
 }
+
+/// For timeouts.
+const NO_TIME: &str = "the timeout is zero, which the server takes for no limit: leave it out";
 
 /// A task of a workflow to be: what it is, what goes in, how it is retried.
 ///
@@ -177,9 +182,12 @@ impl Node {
     }
 
     /// Sets how long an attempt of this task may take, for this task alone, and what happens then; rounded up to whole
-    /// seconds. What the task definition of that name says is **not** used for this task any more: see
+    /// seconds. Zero, which the server would take for no limit, is refused: leave the timeout out. What the task definition of that name says is **not** used for this task any more: see
     /// [`Node::own_definition`].
     pub fn timeout(mut self, limit: Duration, policy: TimeoutPolicy) -> Self {
+        if limit.is_zero() {
+            self.refuse(NO_TIME);
+        }
         let own = self.task.task_definition.take().unwrap_or_else(|| TaskDef::new(&*self.task.name));
         let lease = own.response_timeout_seconds.unwrap_or(3600).min(whole_seconds(limit).max(1));
         let mut own = own.timeout(limit, policy);
@@ -326,8 +334,12 @@ impl WorkflowBuilder {
         self
     }
 
-    /// Sets how long the workflow may run and what happens then; rounded up to whole seconds.
+    /// Sets how long the workflow may run and what happens then; rounded up to whole seconds. Zero, which the server would
+    /// take for no limit, is refused: leave the timeout out.
     pub fn timeout(mut self, limit: Duration, policy: TimeoutPolicy) -> Self {
+        if limit.is_zero() {
+            self.notes.push(Note::Unusable("workflow".to_owned(), NO_TIME.to_owned()));
+        }
         self.def = self.def.timeout(limit, policy);
         self
     }
@@ -360,7 +372,10 @@ impl WorkflowBuilder {
     /// - forks: no empty branch, and a join behind them that waits for known tasks; loops: not empty, none inside
     ///   another; switches: at least one case;
     /// - nesting that this client could not read back, which is 40 tasks inside each other or more;
-    /// - what a kind needs: a sink, a well-formed duration, a status …;
+    /// - what a kind needs: a sink of a known kind, a method of HTTP, a well-formed duration, a day of the calendar, a status …;
+    /// - switches on a constant: a case for it;
+    /// - task definitions given along: numbers that the server refuses, timeouts that contradict each other, and policies
+    ///   that this version of the crate does not know;
     /// - tasks that can't be reached, behind one that terminates the workflow;
     /// - sub-workflows given along: the same checks, and inputs that they do not know.
     ///

@@ -4,6 +4,8 @@
 #![cfg(feature = "embedded")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside #[test] functions")]
 
+#[path = "builder/broken.rs"]
+mod broken;
 mod common;
 #[path = "builder/executed.rs"]
 mod executed;
@@ -26,7 +28,7 @@ use common::{Answer, Server};
 use conductor_sync::{
     AgentCall, AgentCancel, AgentCard, AudioGeneration, ChatCompletion, Client, Config, DoWhile, EmbeddingGeneration,
     EmbeddingSearch, EmbeddingStore, ErrorKind, ImageGeneration, IndexSearch, McpCall, McpTools, Node, PdfGeneration,
-    SubWorkflow, Switch, TaskDef, TextCompletion, TextIndexing, TimeoutPolicy, TypedTask, VideoGeneration,
+    RawJson, SubWorkflow, Switch, TaskDef, TextCompletion, TextIndexing, TimeoutPolicy, TypedTask, VideoGeneration,
     WorkflowBuilder, WorkflowDef, WorkflowTask, embedded::EmbeddedServer, task_reference, workflow_input,
 };
 use random::Maker;
@@ -76,29 +78,6 @@ fn workflows_made_at_random_are_accepted() {
         }
     }
     assert!(kinds.len() > 15, "seed {seed}: only {kinds:?}");
-}
-
-#[test]
-fn what_is_broken_at_random_is_refused() {
-    let seed = fastrand::u64(..);
-    let mut maker = Maker::new(seed);
-    let real = real();
-    let mut n_broken = 0;
-    while n_broken < MANY {
-        let mut def = maker.workflow("broken", false).build().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-        let Some(finding) = random::break_one(&mut maker.rng, &mut def) else { continue };
-        n_broken += 1;
-        let outcome = WorkflowBuilder::from(def.clone()).build();
-        let said = outcome.err().map(|error| error.to_string()).unwrap_or_default();
-        let text = serde_json::to_string(&def).unwrap();
-        assert!(said.contains(finding), "seed {seed}: `{finding}` is not in `{said}`\n{text}");
-        // These the server refuses too; how it runs the others is shown one by one.
-        let is_refused = ["used more than once", "`nobody`, which does not exist", "loop is empty"].contains(&finding);
-        if let (true, Some(real)) = (is_refused, &real) {
-            def.name = unique("builder_broken");
-            assert!(real.metadata().update_workflow(&def).is_err(), "seed {seed}: `{finding}` is accepted\n{text}");
-        }
-    }
 }
 
 #[test]
@@ -348,13 +327,60 @@ fn settings_on_the_wrong_task_are_refused() {
         (Node::noop("n").default_join(["n"]), "exclusive join"),
         (Node::simple("a", "n").definition(TaskDef::new("b")), "is for `b`, not for `a`"),
         (Node::do_while("n", DoWhile::times(0, [Node::noop("m")])), "at least once"),
+        (Node::noop("n").timeout(Duration::ZERO, TimeoutPolicy::Retry), "the timeout is zero"),
     ] {
         check(&flow().task(node), &["n: ", finding]);
     }
     let second = Duration::from_secs(1);
     check(&flow().task(Node::noop("n")).timeout(second, TimeoutPolicy::Retry), &["workflow: the timeout policy"]);
+    check(
+        &flow().task(Node::noop("n")).timeout(Duration::ZERO, TimeoutPolicy::TimeOutWf),
+        &["workflow: the timeout is"],
+    );
     let short = Node::simple("a", "n").definition(TaskDef::new("a").timeout(second, TimeoutPolicy::Retry));
     check(&flow().task(short), &["task definition a: the response timeout"]);
+}
+
+#[test]
+fn a_constant_must_have_a_case() {
+    let switch = |value: RawJson, case: &str| {
+        let nothing: [Node; 0] = [];
+        flow().task(Node::switch("s", Switch::on(value).case(case, nothing.clone()).case("x", nothing)))
+    };
+    for (value, case) in [
+        (RawJson::from("q"), "q"),
+        (1.into(), "1"),
+        (true.into(), "true"),
+        (serde_json::Value::Null.into(), "null"),
+        // What the server makes of these is a text of its own.
+        (1.5.into(), ""),
+        (serde_json::json!({"a": 1}).into(), ""),
+        (workflow_input("q").into(), ""),
+    ] {
+        switch(value, case).build().unwrap();
+    }
+    check(&switch("q".into(), ""), &["s: the value is always `q`, for which there is no case"]);
+    check(&switch(1.into(), "2"), &["s: the value is always `1`"]);
+}
+
+#[test]
+fn tasks_are_named_by_nodes_and_references_too() {
+    let (a, b) = (Node::noop("a"), Node::noop("b"));
+    let inner = Node::fork("inner", [[&b]]);
+    let fork = Node::fork("fork", [[&a], [&inner]]);
+    let joins =
+        |node: Node| WorkflowBuilder::from(flow().task(node).build().unwrap()).build().unwrap().tasks[1].clone();
+    assert_eq!(joins(fork.clone().join_on([&a, &inner])).join_on, ["a", "inner_join"], "a fork is known by its join");
+    assert_eq!(joins(fork.clone().join_on([a.reference(), task_reference("b")])).join_on, ["a", "b"]);
+    assert_eq!(joins(fork.clone().join_on(["a".to_owned()])).join_on, ["a"]);
+    let either = Node::exclusive_join("either", [&a, &b]).default_join([&b.reference()]);
+    let def = flow().task(fork.join_on([&a, &inner])).task(either).build().unwrap();
+    let either = def.tasks.last().unwrap();
+    assert_eq!(
+        (&either.join_on, &either.default_exclusive_join_task),
+        (&vec!["a".into(), "b".into()], &vec!["b".into()])
+    );
+    check(&flow().task(Node::exclusive_join("either", [&a])), &["either: waits for `a`, which does not exist"]);
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,5 +1,6 @@
-//! The tasks for language models, vector databases, MCP servers and agents. Servers execute them only where
-//! `conductor.integrations.ai.enabled` is set and the providers are configured; other servers leave them to workers.
+//! The tasks for language models, vector databases, MCP servers and agents. Servers execute those of language models, MCP
+//! servers and documents where `conductor.integrations.ai.enabled` is set, as it is by default (3.32.1), and the providers
+//! are configured; otherwise, and those of agents, they are left to workers.
 
 use serde_json::Value;
 
@@ -263,7 +264,12 @@ ai_task! {
 }
 
 ai_task! {
-    /// GENERATE_PDF: a PDF made of Markdown.
+    /// GENERATE_PDF: a PDF made of Markdown, by the server itself; the output has `result` with `location` and `sizeBytes`,
+    /// and `media`, a list of one with `location` and `mimeType`.
+    ///
+    /// The server stores it below `conductor.file-storage.parentDir`, which must be a path that ends with `/`, outside of
+    /// `/root`, `/dev` and the like; otherwise the task fails with "Access denied" (3.32.1). The default is a directory in the
+    /// home of the server's user, so that a server of root has no PDFs until this is set.
     PdfGeneration, "GENERATE_PDF", generate_pdf;
     markdown: String = "markdown",
     ;

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use crate::{
     builder::{
-        Note, expression,
+        Note, definition, expression,
         place::{self, At, Places, below, branches, kind},
+        text::{constant, is_duration, is_method, is_sink, is_time, name_problem},
     },
     json::{JsonMap, RawJson},
     metadata::{HIDDEN_NAMES, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask},
@@ -70,7 +73,8 @@ pub(super) fn findings(def: &WorkflowDef, notes: &[Note]) -> Vec<String> {
                 if tasks.insert(&task.name, task).is_some_and(|other| other != &**task) {
                     findings.push(format!("task definition {}: there are two different ones", task.name));
                 }
-                findings.extend(definition(task));
+                let problems = definition::problems(task).into_iter();
+                findings.extend(problems.map(|what| format!("task definition {}: {what}", task.name)));
             }
             Note::SubWorkflow(child) => {
                 let other = children.insert((&child.name, child.version), child);
@@ -84,36 +88,10 @@ pub(super) fn findings(def: &WorkflowDef, notes: &[Note]) -> Vec<String> {
     findings
 }
 
-/// What is wrong with a task definition.
-fn definition(task: &TaskDef) -> Option<String> {
-    let (lease, limit) = (task.response_timeout_seconds.unwrap_or(3600), task.timeout_seconds.unwrap_or(0));
-    let what = match name_problem(&task.name) {
-        Some(what) => format!("the name {what}"),
-        None if limit > 0 && lease > limit => {
-            format!("the response timeout ({lease} s, 3600 s unless set) is longer than the timeout ({limit} s)")
-        }
-        None if lease < 1 => "the response timeout must be 1 s or more".to_owned(),
-        None => return None,
-    };
-    Some(format!("task definition {}: {what}", task.name))
-}
-
 fn checked(def: &WorkflowDef, notes: &[Note], level: usize) -> Vec<String> {
     let mut checker = Checker::new(def, notes, level);
     checker.workflow();
     checker.findings
-}
-
-/// What makes a name unfit, if anything: most names become part of an address.
-pub(super) fn name_problem(name: &str) -> Option<&'static str> {
-    match name {
-        _ if name.trim().is_empty() => Some("is empty"),
-        "." | ".." => Some("can't be part of an address: no `/`, `\\` or control characters, not `.` or `..`"),
-        _ if name.contains(['/', '\\']) || name.chars().any(char::is_control) => {
-            Some("can't be part of an address: no `/`, `\\` or control characters, not `.` or `..`")
-        }
-        _ => None,
-    }
 }
 
 struct Checker<'a> {
@@ -173,6 +151,15 @@ impl<'a> Checker<'a> {
         }
         if def.timeout_policy == Some(TimeoutPolicy::Retry) {
             self.found("workflow", "the timeout policy can't be RETRY, which is for tasks");
+        }
+        if def.timeout_seconds.is_some_and(|seconds| seconds < 0) {
+            self.found("workflow", "the timeout must not be negative");
+        }
+        let rate_limit = def.rate_limit_config.as_ref().and_then(|limit| limit.policy.as_ref()?.problem("policy"));
+        let policy = def.timeout_policy.as_ref().and_then(|policy| policy.problem("timeout_policy"));
+        let schemas = definition::schema_problems([&def.input_schema, &def.output_schema]);
+        for what in policy.into_iter().chain(rate_limit).chain(schemas) {
+            self.found("workflow", what);
         }
         if let Some(depth) = nesting(def) {
             let what = format!("it is nested {depth} levels deep in JSON, which this client could not read back");
@@ -237,6 +224,12 @@ impl<'a> Checker<'a> {
         if task.start_delay.is_some_and(|delay| delay < 0) {
             self.found(place, "the start delay must not be negative");
         }
+        for what in task.task_definition.iter().flat_map(definition::problems_of_own) {
+            self.found(place, format_args!("its own definition: {what}"));
+        }
+        if let Some(what) = task.join_mode.as_ref().and_then(|mode| mode.problem("join_mode")) {
+            self.found(place, what);
+        }
         self.kind(task, next, at);
     }
 
@@ -291,13 +284,14 @@ impl<'a> Checker<'a> {
             "HTTP" if !has("http_request") && !has("uri") && !has("method") => self.found(place, "there is no request"),
             "KAFKA_PUBLISH" if !has("kafka_request") => self.found(place, "there is no message"),
             "JSON_JQ_TRANSFORM" if !has("queryExpression") => self.found(place, "there is no jq expression"),
-            "EVENT" if task.sink.as_deref().is_none_or(|sink| sink.trim().is_empty()) => {
-                self.found(place, "there is no sink");
-            }
+            "HTTP" => self.http(task),
+            "EVENT" => self.event(task),
             "START_WORKFLOW" if !has("startWorkflow") => self.found(place, "there is no workflow to start"),
+            "START_WORKFLOW" => self.start_workflow(task),
             "DYNAMIC" if task.dynamic_task_name_param.as_deref().is_none_or(|name| !has(name)) => {
                 self.found(place, "there is no input that names the task");
             }
+            "DYNAMIC" => self.name_in(task, task.dynamic_task_name_param.as_deref().unwrap_or_default(), "task"),
             "INLINE" => self.inline(task),
             "SWITCH" => self.switch(task),
             "FORK_JOIN" | "FORK_JOIN_DYNAMIC" => self.fork(task, next),
@@ -331,6 +325,67 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The name of something else, where it is known before it runs.
+    fn other_name(&mut self, place: &str, of: &str, name: Option<&RawJson>) {
+        if let Some(what) = name.and_then(constant).as_deref().and_then(name_problem) {
+            self.found(place, format_args!("the name of the {of} {what}"));
+        }
+    }
+
+    fn name_in(&mut self, task: &WorkflowTask, input: &str, of: &str) {
+        self.other_name(&task.task_reference_name, of, task.input_parameters.get(input));
+    }
+
+    fn priority(&mut self, place: &str, priority: Option<&RawJson>) {
+        if priority.and_then(|value| value.decode::<i64>().ok()).is_some_and(|value| !(0..=99).contains(&value)) {
+            self.found(place, "the priority must be 0 to 99");
+        }
+    }
+
+    fn http(&mut self, task: &WorkflowTask) {
+        let place = task.task_reference_name.as_str();
+        let request = match task.input_parameters.get("http_request") {
+            Some(request) => request.decode::<JsonMap>().ok(),
+            None if self.has_default(task, "http_request") => None,
+            None => Some(task.input_parameters.clone()),
+        };
+        // What is only looked up when it runs is not known yet.
+        let Some(request) = request else { return };
+        for name in ["method", "uri"] {
+            match request.get(name).map(constant) {
+                None if self.has_default(task, name) => {}
+                None => self.found(place, format_args!("the request has no {name}")),
+                Some(Some(text)) if text.trim().is_empty() => {
+                    self.found(place, format_args!("the {name} of the request is empty"));
+                }
+                Some(Some(text)) if name == "method" && !is_method(&text) => {
+                    self.found(place, format_args!("there is no HTTP method `{text}`"));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn event(&mut self, task: &WorkflowTask) {
+        let place = task.task_reference_name.as_str();
+        match task.sink.as_deref().unwrap_or_default() {
+            sink if sink.trim().is_empty() => self.found(place, "there is no sink"),
+            sink if !sink.contains("${") && !is_sink(sink) => {
+                self.found(place, format_args!("no server knows the sink `{sink}`: see `Node::event`"));
+            }
+            _ => {}
+        }
+    }
+
+    fn start_workflow(&mut self, task: &WorkflowTask) {
+        let place = task.task_reference_name.as_str();
+        let request = task.input_parameters.get("startWorkflow").and_then(|request| request.decode::<JsonMap>().ok());
+        let Some(request) = request else { return };
+        let name = request.get("name").cloned().unwrap_or_else(|| RawJson::from(""));
+        self.other_name(place, "workflow to start", Some(&name));
+        self.priority(place, request.get("priority"));
+    }
+
     fn inline(&mut self, task: &WorkflowTask) {
         let input = |name: &str| task.input_parameters.get(name).and_then(|value| value.decode::<String>().ok());
         match input("expression") {
@@ -362,6 +417,10 @@ impl<'a> Checker<'a> {
                 if !task.input_parameters.contains_key(expression) && !self.has_default(task, expression) {
                     self.found(place, format_args!("there is no input `{expression}`, which the cases are for"));
                 }
+                let value = task.input_parameters.get(expression).and_then(always);
+                if let Some(value) = value.filter(|value| !task.decision_cases.contains_key(value)) {
+                    self.found(place, format_args!("the value is always `{value}`, for which there is no case"));
+                }
             }
             Some("javascript" | "graaljs") => self.script(task, expression, &BTreeSet::new()),
             Some(_) => {}
@@ -387,6 +446,8 @@ impl<'a> Checker<'a> {
         let input = |name: &Option<String>| name.as_ref().is_some_and(|name| task.input_parameters.contains_key(name));
         let with_tasks = input(&task.dynamic_fork_tasks_param) && input(&task.dynamic_fork_tasks_input_param_name);
         let with_list = task.input_parameters.contains_key("forkTaskInputs");
+        self.name_in(task, "forkTaskName", "task");
+        self.name_in(task, "forkTaskWorkflow", "workflow");
         if !with_tasks && !with_list && !input(&task.dynamic_fork_join_tasks_param) {
             self.found(place, "there is no input that holds the tasks");
         }
@@ -440,18 +501,25 @@ impl<'a> Checker<'a> {
         let place = task.task_reference_name.as_str();
         let text = |name: &str| {
             let value = task.input_parameters.get(name)?;
-            let text = value.decode::<String>().unwrap_or_else(|_| value.get().to_owned());
-            Some(text).filter(|text| !text.trim().is_empty())
+            Some(value.decode::<String>().unwrap_or_else(|_| value.get().to_owned()))
         };
         let (duration, until) = (text("duration"), text("until"));
-        if duration.is_some() && until.is_some() {
-            self.found(place, "it can't wait for a duration and until a time");
-        }
-        if duration.is_some_and(|text| !text.starts_with("${") && !is_duration(&text)) {
-            self.found(place, "the duration must be written as `2 days 3 hours 4 minutes 5 seconds`");
-        }
-        if until.is_some_and(|text| !text.starts_with("${") && !is_time(&text)) {
-            self.found(place, "the time must be written as `2026-01-31`, `2026-01-31 17:30` or `2026-01-31 17:30 UTC`");
+        let is_blank = |text: &String| text.trim().is_empty();
+        let is_given = duration.is_some() || until.is_some();
+        let (duration, until) = (duration.filter(|text| !is_blank(text)), until.filter(|text| !is_blank(text)));
+        match (duration, until) {
+            (Some(_), Some(_)) => self.found(place, "it can't wait for a duration and until a time"),
+            (None, None) if is_given => {
+                self.found(place, "the duration or the time is empty, with which it waits for an answer from outside");
+            }
+            (Some(text), None) if !text.starts_with("${") && !is_duration(&text) => {
+                self.found(place, "the duration must be written as `2 days 3 hours 4 minutes 5 seconds`");
+            }
+            (None, Some(text)) if !text.starts_with("${") && !is_time(&text) => {
+                let forms = "`2026-01-31`, `2026-01-31 17:30` or `2026-01-31 17:30 UTC`";
+                self.found(place, format_args!("the time must be one of the calendar, written as {forms}"));
+            }
+            _ => {}
         }
     }
 
@@ -460,6 +528,10 @@ impl<'a> Checker<'a> {
         let Some(params) = &task.sub_workflow_param else {
             return self.found(place, "there is no sub-workflow");
         };
+        self.priority(place, params.priority.as_ref());
+        if let Some(what) = params.idempotency_strategy.as_ref().and_then(|it| it.problem("idempotency_strategy")) {
+            self.found(place, what);
+        }
         let name = params.name.as_deref().unwrap_or_default();
         if !name.contains("${") {
             if let Some(what) = name_problem(name) {
@@ -576,6 +648,16 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// The text that a value is compared as, where it is known before it runs.
+fn always(value: &RawJson) -> Option<String> {
+    match value.to_value().ok()? {
+        Value::String(_) => constant(value),
+        Value::Number(number) if number.is_f64() => None,
+        Value::Array(_) | Value::Object(_) => None,
+        plain => Some(plain.to_string()),
+    }
+}
+
 /// Whether it may be a variable of the server's process, which only the server knows: `${HOME}`.
 fn is_upper_case(root: &str) -> bool {
     root.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
@@ -609,60 +691,4 @@ fn inputs_used(def: &WorkflowDef) -> Option<BTreeSet<String>> {
 
 fn list_of<T: AsRef<str>>(names: &[T]) -> String {
     names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
-}
-
-/// A duration as the server reads it: days, hours, minutes and seconds, in this order, each with its unit.
-fn is_duration(text: &str) -> bool {
-    const UNITS: [&[&str]; 4] = [
-        &["days", "day", "d"],
-        &["hours", "hour", "hrs", "hr", "h"],
-        &["minutes", "minute", "mins", "min", "m"],
-        &["seconds", "second", "secs", "sec", "s"],
-    ];
-    let text = text.to_ascii_lowercase();
-    let mut rest = text.trim();
-    let mut from = 0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let after = rest[digits..].trim_start();
-        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        let unit = UNITS.iter().skip(from).position(|names| names.contains(&&after[..letters]));
-        let (Ok(_), Some(unit)) = (rest[..digits].parse::<i32>(), unit) else { return false };
-        from += unit + 1;
-        rest = after[letters..].trim_start();
-    }
-    from > 0
-}
-
-/// A time as the server reads it.
-fn is_time(text: &str) -> bool {
-    let mut words = text.split(' ');
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let is_date = |word: &str| word.split('-').count() == 3 && word.split('-').all(all_digits);
-    let is_hour = |word: &str| word.split(':').count() == 2 && word.split(':').all(all_digits);
-    let date = words.next().is_some_and(is_date);
-    let hour = words.next().is_none_or(is_hour);
-    // The name of a zone may have any form.
-    date && hour && words.count() <= 1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_and_times_are_told_from_what_the_server_can_not_read() {
-        for text in ["1s", "90s", "1 days 2 hours", "3 minutes 4 seconds", "5m 6S", "1d2h"] {
-            assert!(is_duration(text), "{text}");
-        }
-        for text in ["", "2", "1500ms", "s", "2 seconds 1 minute", "1 fortnight", "99999999999s"] {
-            assert!(!is_duration(text), "{text}");
-        }
-        for text in ["2026-01-31", "2026-01-31 17:30", "2026-01-31 17:30 UTC"] {
-            assert!(is_time(text), "{text}");
-        }
-        for text in ["", "tomorrow", "2026-01", "2026-01-31T17:30", "2026-01-31 17"] {
-            assert!(!is_time(text), "{text}");
-        }
-    }
 }

@@ -5,7 +5,10 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use crate::{
-    builder::{Node, Note, WorkflowBuilder, check, reference::ValueOf},
+    builder::{
+        Node, Note, WorkflowBuilder, check,
+        reference::{TaskReference, ValueOf},
+    },
     json::{JsonMap, RawJson},
     metadata::{SubWorkflowParams, WorkflowDef, WorkflowTask, whole_seconds},
     workflow::{StartWorkflowRequest, WorkflowStatus},
@@ -88,10 +91,18 @@ impl Node {
         self
     }
 
-    /// Sets which tasks the join of this fork waits for; the others go on by themselves.
-    pub fn join_on(mut self, references: impl IntoIterator<Item: Into<String>>) -> Self {
+    /// Sets which tasks the join of this fork waits for, as nodes or reference names; the others go on by themselves.
+    ///
+    /// ```
+    /// use conductor_sync::{Node, WorkflowBuilder};
+    /// let (mail, log) = (Node::simple("mail", "mail"), Node::simple("log", "log"));
+    /// let both = Node::fork("both", [[&mail], [&log]]).join_on([&mail]);
+    /// assert_eq!(WorkflowBuilder::new("w").task(both).build()?.tasks[1].join_on, ["mail"]);
+    /// # Ok::<(), conductor_sync::Error>(())
+    /// ```
+    pub fn join_on(mut self, tasks: impl IntoIterator<Item: Into<TaskReference>>) -> Self {
         match &mut self.join {
-            Some(join) => join.join_on = references.into_iter().map(Into::into).collect(),
+            Some(join) => join.join_on = names_of(tasks),
             None => self.refuse("only a fork has a join"),
         }
         self
@@ -241,7 +252,8 @@ impl Node {
     }
 
     /// WAIT: waits until the time that a text says: `2026-01-31 17:30 UTC`, `2026-01-31 17:30` or `2026-01-31` (the last two
-    /// in the server's own zone).
+    /// in the server's own zone). A zone is `+0100`, `GMT+1:00` or a name like `CET`, not `Europe/Paris`. A day that is not in
+    /// the calendar is refused; the server would take `2026-13-01` for the 1st of January 2027.
     pub fn wait_until_text(reference: impl Into<String>, time: impl ValueOf<String>) -> Self {
         Self::new("WAIT", "wait", reference).input("until", time)
     }
@@ -257,8 +269,9 @@ impl Node {
         Self::new("HUMAN", "human", reference)
     }
 
-    /// EVENT: publishes the inputs to a sink: `conductor` or `conductor:name` for the server's own queues, `kafka:topic`,
-    /// `sqs:queue`, `nats:subject` … where the server has them. The output has `event_produced`.
+    /// EVENT: publishes the inputs to a sink: `conductor` or `conductor:name` for the server's own queues, and where the
+    /// server has been configured for them `sqs:queue`, `kafka:topic`, `amqp:…`, `amqp_queue:…`, `amqp_exchange:…`,
+    /// `nats:subject`, `nats_stream:…` and `jsm:…`. Others are refused. The output has `event_produced`.
     pub fn event(reference: impl Into<String>, sink: impl ValueOf<String>) -> Self {
         let mut node = Self::new("EVENT", "event", reference);
         let sink: RawJson = sink.into();
@@ -279,21 +292,31 @@ impl Node {
         Self::new("NOOP", "noop", reference)
     }
 
-    /// EXCLUSIVE_JOIN: takes the output of the first of these tasks that has run, for instance of the branches of a switch.
-    /// See [`Node::default_join`].
-    pub fn exclusive_join(reference: impl Into<String>, join_on: impl IntoIterator<Item: Into<String>>) -> Self {
+    /// EXCLUSIVE_JOIN: takes the output of the first of these tasks that has run, for instance of the branches of a switch;
+    /// they are given as nodes or reference names. See [`Node::default_join`].
+    ///
+    /// ```
+    /// use conductor_sync::{Node, Switch, WorkflowBuilder, workflow_input};
+    /// let (big, small) = (Node::simple("big", "big"), Node::simple("small", "small"));
+    /// let way = Node::switch("way", Switch::on(workflow_input("size")).case("big", [&big]).otherwise([&small]));
+    /// let either = Node::exclusive_join("either", [&big, &small]).default_join([&small]);
+    /// let def = WorkflowBuilder::new("w").task(way).task(&either).output("text", either.output("text")).build()?;
+    /// assert_eq!(def.tasks[1].join_on, ["big", "small"]);
+    /// # Ok::<(), conductor_sync::Error>(())
+    /// ```
+    pub fn exclusive_join(reference: impl Into<String>, tasks: impl IntoIterator<Item: Into<TaskReference>>) -> Self {
         let mut node = Self::new("EXCLUSIVE_JOIN", "exclusive_join", reference);
-        node.task.join_on = join_on.into_iter().map(Into::into).collect();
+        node.task.join_on = names_of(tasks);
         node
     }
 
     /// For an exclusive join: the tasks whose output it takes when none of the others has run. Without any, such a join does
     /// not end.
-    pub fn default_join(mut self, references: impl IntoIterator<Item: Into<String>>) -> Self {
+    pub fn default_join(mut self, tasks: impl IntoIterator<Item: Into<TaskReference>>) -> Self {
         if self.task.task_type.as_deref() != Some("EXCLUSIVE_JOIN") {
             self.refuse("a default is for an exclusive join");
         }
-        self.task.default_exclusive_join_task = references.into_iter().map(Into::into).collect();
+        self.task.default_exclusive_join_task = names_of(tasks);
         self
     }
 
@@ -302,6 +325,10 @@ impl Node {
     pub fn pull_workflow_messages(reference: impl Into<String>, batch_size: impl ValueOf<i64>) -> Self {
         Self::new("PULL_WORKFLOW_MESSAGES", "pull_workflow_messages", reference).input("batchSize", batch_size)
     }
+}
+
+fn names_of(tasks: impl IntoIterator<Item: Into<TaskReference>>) -> Vec<String> {
+    tasks.into_iter().map(|task| String::from(task.into())).collect()
 }
 
 fn object(fields: JsonMap) -> RawJson {
@@ -336,7 +363,7 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
-    /// A request; `method` is GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS.
+    /// A request; `method` is GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS or TRACE, in capitals.
     pub fn new(method: impl ValueOf<String>, uri: impl ValueOf<String>) -> Self {
         Self { fields: JsonMap::new() }.set("method", method).set("uri", uri)
     }
@@ -444,7 +471,10 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Compares a value as text with the cases.
+    /// Compares a value as text with the cases. One that is no reference must have a case: see [`workflow_input`] and
+    /// [`Node::output`] for references.
+    ///
+    /// [`workflow_input`]: crate::workflow_input
     pub fn on(value: impl Into<RawJson>) -> Self {
         Self::new("value-param", "value".to_owned()).input("value", value)
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::json::RawJson;
+use crate::{builder::Node, json::RawJson};
 
 /// A value that the server looks up when a task is scheduled, written as `${…}`.
 ///
@@ -93,7 +93,8 @@ impl From<Reference> for Value {
     }
 }
 
-/// A task as others refer to it. From [`Node::reference`](crate::Node::reference) or [`task_reference`].
+/// A task as others refer to it. From [`Node::reference`](crate::Node::reference) or [`task_reference`]; a `&Node` or a
+/// reference name does as well where one is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TaskReference {
     name: String,
@@ -113,6 +114,43 @@ impl TaskReference {
     /// Something else of the task: `status`, `taskId`, `retryCount`, `startTime`, `reasonForIncompletion`, `iteration` …
     pub fn field(&self, name: &str) -> Reference {
         Reference::new(&self.name, name)
+    }
+}
+
+impl From<&str> for TaskReference {
+    fn from(name: &str) -> Self {
+        task_reference(name)
+    }
+}
+
+impl From<String> for TaskReference {
+    fn from(name: String) -> Self {
+        task_reference(name)
+    }
+}
+
+impl From<&String> for TaskReference {
+    fn from(name: &String) -> Self {
+        task_reference(name)
+    }
+}
+
+impl From<&Self> for TaskReference {
+    fn from(reference: &Self) -> Self {
+        reference.clone()
+    }
+}
+
+impl From<&Node> for TaskReference {
+    fn from(node: &Node) -> Self {
+        node.reference()
+    }
+}
+
+impl From<TaskReference> for String {
+    /// The reference name.
+    fn from(reference: TaskReference) -> Self {
+        reference.name
     }
 }
 

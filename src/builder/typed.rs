@@ -20,6 +20,11 @@ use crate::{
 /// references to outputs that the output type has no field for. An output type that is no struct is known as `result`.
 /// Types with flattened fields, maps and enums are not checked.
 ///
+/// The names are those that a type is **read** by. For an input these are the ones its worker goes by; an output, which its
+/// worker writes, is known by the wrong ones where a field has two (`rename(serialize = "a", deserialize = "b")`, or one of
+/// them alone): give such a field one name. Nor is it looked into fields: of `price.output("inner.cents")` only `inner` is
+/// checked.
+///
 /// ```
 /// use conductor_sync::{TypedTask, WorkflowBuilder, workflow_input};
 /// use serde::{Deserialize, Serialize};
@@ -187,6 +192,17 @@ mod tests {
     #[derive(serde::Deserialize)]
     #[expect(dead_code, reason = "only its shape is asked for")]
     struct Wrapped(Order);
+
+    #[test]
+    fn a_type_tells_the_names_that_it_is_read_by() {
+        #[derive(serde::Deserialize)]
+        #[expect(dead_code, reason = "only its fields' names are asked for")]
+        struct Both {
+            #[serde(rename(deserialize = "read"))]
+            field: u8,
+        }
+        assert_eq!(probe::<Both>(), Shape::Struct(&["read"]));
+    }
 
     #[test]
     fn a_type_tells_what_it_is_in_json() {

@@ -4,9 +4,9 @@
 use std::{thread, time::Duration};
 
 use conductor_sync::{
-    Client, DoWhile, HttpRequest, KafkaMessage, Node, ReferenceUpdate, StartWorkflowRequest, SubWorkflow, Switch,
-    TaskDef, TaskResultStatus, TaskRunner, TimeoutPolicy, Worker, WorkflowBuilder, WorkflowStatus, task_reference,
-    workflow_field, workflow_input, workflow_variable,
+    Client, DoWhile, HttpRequest, KafkaMessage, Node, PdfGeneration, ReferenceUpdate, StartWorkflowRequest,
+    SubWorkflow, Switch, TaskDef, TaskResultStatus, TaskRunner, TimeoutPolicy, Worker, WorkflowBuilder, WorkflowStatus,
+    task_reference, workflow_field, workflow_input, workflow_variable,
 };
 use serde_json::{Value, json};
 
@@ -139,6 +139,15 @@ fn kinds_with_a_network(server: &str) -> Vec<Case> {
             ..case("KAFKA_PUBLISH", flow("kafka").task(kafka.retries(0)).output("x", 1), json!({}), json!({"x": 1}))
         },
     ]
+}
+
+fn a_pdf() -> Case {
+    let pdf = Node::generate_pdf("pdf", PdfGeneration::new(format!("# Hello {}", workflow_input("name"))));
+    let what = Node::inline("what", "$.at.endsWith('.pdf') && $.n > 500 ? $.kind : $.at").retries(0);
+    let what = what.input("at", pdf.output("result.location")).input("n", pdf.output("result.sizeBytes"));
+    let what = what.input("kind", pdf.output("media").index(0).field("mimeType"));
+    let flow = flow("pdf").task(pdf.retries(0)).task(&what).output("kind", what.output("result"));
+    case("GENERATE_PDF", flow, json!({"name": "Ada"}), json!({"kind": "application/pdf"}))
 }
 
 fn branching_kinds() -> Vec<Case> {
@@ -375,6 +384,7 @@ fn every_kind_runs_to_its_output() {
     cases.extend(branching_kinds());
     cases.extend(looping_kinds());
     cases.extend(kinds_with_others());
+    cases.push(a_pdf());
     cases.push(fork_and_switch_in_a_loop());
     cases.push(loop_in_a_sub_workflow_in_a_loop());
     let name = unique("builder_adds");

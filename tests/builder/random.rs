@@ -1,9 +1,9 @@
 //! Workflows made at random: each is right by construction, so `build()` and the server must accept it.
 
 use conductor_sync::{
-    ChatCompletion, DoWhile, HttpRequest, KafkaMessage, McpTools, Node, RawJson, RetryLogic, StartWorkflowRequest,
-    SubWorkflow, Switch, TaskDef, TaskReference, TimeoutPolicy, WorkflowBuilder, WorkflowDef, WorkflowStatus,
-    WorkflowTask, workflow_input, workflow_variable,
+    ChatCompletion, DoWhile, HttpRequest, KafkaMessage, McpTools, Node, Reference, RetryLogic, StartWorkflowRequest,
+    SubWorkflow, Switch, TaskDef, TaskReference, TimeoutPolicy, WorkflowBuilder, WorkflowStatus, workflow_input,
+    workflow_variable,
 };
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -14,6 +14,8 @@ pub(crate) struct Maker {
     n_tasks: usize,
     /// A loop inside a loop is refused.
     in_loop: bool,
+    /// Only what comes to its end by itself, and soon.
+    is_short: bool,
     /// Task definitions are known to the server by these names.
     pub(crate) names: Vec<String>,
 }
@@ -24,8 +26,14 @@ impl Maker {
             rng: Rng::with_seed(seed),
             n_tasks: 0,
             in_loop: false,
+            is_short: false,
             names: vec!["rt_a".into(), "rt_b".into(), "rt_c".into()],
         }
+    }
+
+    /// For workflows that a server completes by itself.
+    pub(crate) fn of_short_ones(seed: u64) -> Self {
+        Self { is_short: true, ..Self::new(seed) }
     }
 
     pub(crate) fn workflow(&mut self, name: &str, linear: bool) -> WorkflowBuilder {
@@ -40,7 +48,7 @@ impl Maker {
         for at in 0..self.rng.usize(0..3) {
             builder = builder.output(format!("out{at}"), self.value(&scope));
         }
-        if self.rng.bool() {
+        if self.rng.bool() && !self.is_short {
             builder = builder.timeout(Duration::from_secs(self.rng.u64(1..999)), TimeoutPolicy::TimeOutWf);
         }
         if self.rng.bool() {
@@ -98,9 +106,9 @@ impl Maker {
         node = match self.rng.usize(0..12) {
             0 => node.permissive(),
             1 => node.retries(2),
-            2 => node.start_delay(Duration::from_millis(1500)),
+            2 if !self.is_short => node.start_delay(Duration::from_millis(1500)),
             3 => node.cache("${workflow.input.a}", Duration::from_secs(9)),
-            4 => node.timeout(Duration::from_secs(self.rng.u64(1..5000)), TimeoutPolicy::Retry),
+            4 if !self.is_short => node.timeout(Duration::from_secs(self.rng.u64(1..5000)), TimeoutPolicy::Retry),
             5 => node.description("a task"),
             _ => node,
         };
@@ -108,16 +116,20 @@ impl Maker {
         node
     }
 
-    fn value(&mut self, scope: &[TaskReference]) -> Value {
+    fn looked_up(&mut self, scope: &[TaskReference]) -> Reference {
         let task = self.rng.choice(scope).cloned();
-        let reference = match (task, self.rng.usize(0..6)) {
+        match (task, self.rng.usize(0..6)) {
             (Some(task), 0) => task.input("x"),
             (Some(task), 1) => task.field("status"),
             (Some(task), 2) => task.output(""),
             (Some(task), _) => task.output("a.b").index(0).field("c d"),
             (None, 0..3) => workflow_variable("v"),
             (None, _) => workflow_input("a"),
-        };
+        }
+    }
+
+    fn value(&mut self, scope: &[TaskReference]) -> Value {
+        let reference = self.looked_up(scope);
         match self.rng.usize(0..6) {
             0 => json!(self.rng.i64(..)),
             1 => json!({"nested": [reference, null, {"text": format!("{reference} and {}", workflow_input("b"))}]}),
@@ -127,14 +139,23 @@ impl Maker {
         }
     }
 
-    fn node(&mut self, depth: usize, scope: &mut Vec<TaskReference>) -> Node {
+    fn kind(&mut self, depth: usize) -> usize {
         // Deep inside only what holds no others.
-        let most = if depth < 3 { 26 } else { 19 };
-        let kind = self.rng.usize(0..most);
+        let deepest = if self.is_short { 1 } else { 3 };
+        let most = if depth < deepest { 26 } else { 19 };
+        let mut kind = self.rng.usize(0..most);
+        while self.is_short && !matches!(kind, 3 | 4 | 6 | 7 | 11 | 19 | 21..26) {
+            kind = self.rng.usize(0..most);
+        }
+        kind
+    }
+
+    fn node(&mut self, depth: usize, scope: &mut Vec<TaskReference>) -> Node {
+        let kind = self.kind(depth);
         let name = self.reference();
         let node = match kind {
             0..3 => return self.simple(scope),
-            3 => Node::inline(&name, "$.n * 2").input("n", self.value(scope)),
+            3 => Node::inline(&name, "typeof $.n").input("n", self.value(scope)),
             4 => Node::json_jq(&name, ".list | length").input("list", workflow_input("list")),
             5 => Node::http(&name, HttpRequest::get("http://127.0.0.1:1/x").header("a", workflow_input("a"))),
             6 => Node::noop(&name),
@@ -167,12 +188,12 @@ impl Maker {
             20 => Node::dynamic_fork(&name, "rt_a", workflow_input("list")),
             21 => {
                 let mut switch = match self.rng.bool() {
-                    true => Switch::on(self.value(scope)),
+                    true => Switch::on(self.looked_up(scope)),
                     false => Switch::javascript("$.n > 3 ? 'big' : 'small'").input("n", self.value(scope)),
                 };
                 for case in ["big", "small", "x y"].iter().take(self.rng.usize(1..4)) {
                     let mut branch = self.branch(depth, scope);
-                    if self.rng.u8(..) < 40 {
+                    if self.rng.u8(..) < 40 && !self.is_short {
                         branch
                             .push(Node::terminate(self.reference(), &WorkflowStatus::Failed).termination_reason("no"));
                     }
@@ -185,7 +206,8 @@ impl Maker {
             }
             22 | 23 if self.in_loop => Node::noop(&name),
             22 => {
-                let body = DoWhile::times(self.rng.u32(1..9), self.loop_body(depth, scope));
+                let n_rounds = self.rng.u32(1..if self.is_short { 3 } else { 9 });
+                let body = DoWhile::times(n_rounds, self.loop_body(depth, scope));
                 Node::do_while(&name, body.keep_last(3))
             }
             23 => {
@@ -208,66 +230,4 @@ impl Maker {
         };
         self.finish(node, scope)
     }
-}
-
-/// Breaks a right definition in one way; the words that the finding must have. `None` where it does not apply.
-pub(crate) fn break_one(rng: &mut Rng, def: &mut WorkflowDef) -> Option<&'static str> {
-    let n_tasks = def.tasks.len();
-    let at = rng.usize(..n_tasks);
-    let last = def.tasks[n_tasks - 1].task_reference_name.clone();
-    let task = &mut def.tasks[at];
-    match rng.usize(0..11) {
-        0 => {
-            let copy = task.clone();
-            def.tasks.push(copy);
-            Some("used more than once")
-        }
-        1 => break_input(task, "${nobody.output.x}", "`nobody`, which does not exist"),
-        2 => break_input(
-            task,
-            json!({"deep": [format!("at ${{{last}.output}}")]}),
-            match at + 1 == n_tasks {
-                true => "the task itself",
-                false => "which comes later",
-            },
-        ),
-        3 => {
-            task.name = "a/b".to_owned();
-            Some("the name can't be part of an address")
-        }
-        4 => {
-            task.task_reference_name = "x.y".to_owned();
-            Some("can't be used in references")
-        }
-        5 => break_input(task, "${workflow.inptu.a}", "a workflow has no `inptu`"),
-        6 => {
-            let join = def.tasks.iter_mut().find(|task| !task.join_on.is_empty())?;
-            join.join_on.push("nobody".to_owned());
-            Some("waits for `nobody`, which does not exist")
-        }
-        7 => {
-            let fork = def.tasks.iter_mut().find(|task| !task.fork_tasks.is_empty())?;
-            fork.fork_tasks.push(Vec::new());
-            Some("is empty")
-        }
-        8 => {
-            let fork = def.tasks.iter().position(|task| !task.fork_tasks.is_empty())?;
-            def.tasks.remove(fork + 1);
-            Some("no join follows")
-        }
-        9 => {
-            def.tasks.iter_mut().find(|task| !task.loop_over.is_empty())?.loop_over.clear();
-            Some("loop is empty")
-        }
-        _ => {
-            def.output_parameters.insert("bad".to_owned(), "${workflow.input.z}".into());
-            Some("the workflow has no input `z`")
-        }
-    }
-}
-
-fn break_input(task: &mut WorkflowTask, value: impl Into<RawJson>, finding: &'static str) -> Option<&'static str> {
-    // Loops may refer to what is inside them, and sub-workflows know their inputs.
-    task.input_parameters.insert("in0".to_owned(), value.into());
-    (task.loop_over.is_empty()).then_some(finding)
 }

@@ -2,7 +2,10 @@
 
 use std::{thread, time::Duration};
 
-use conductor_sync::{Client, ErrorKind, Node, StartWorkflowRequest, WorkflowBuilder, WorkflowDef};
+use conductor_sync::{
+    Client, ErrorKind, JsonMap, Node, RawJson, StartWorkflowRequest, TaskDef, TimeoutPolicy, WorkflowBuilder,
+    WorkflowDef,
+};
 use serde_json::{Value, json};
 
 use super::{real, unique};
@@ -217,6 +220,116 @@ const CASES: &[(&str, &str, &str)] = &[
         r#"[{"name":"f","taskReferenceName":"f","type":"FORK_JOIN","forkTasks":[[{"name":"w","taskReferenceName":"w","type":"WAIT","inputParameters":{"duration":"3s"}}]]},{"name":"j","taskReferenceName":"j","type":"JOIN","joinOn":[]},{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"$.ok == 'COMPLETED'","ok":"${w.status}"}}]"#,
         r#"COMPLETED {"ok":false}"#,
     ),
+    (
+        "there is no HTTP method `get`",
+        r#"[{"name":"n","taskReferenceName":"r","type":"HTTP","retryCount":0,"inputParameters":{"http_request":{"method":"get","uri":"http://127.0.0.1:1"}}}]"#,
+        r#"Invalid HTTP method: get"#,
+    ),
+    (
+        "the request has no method",
+        r#"[{"name":"n","taskReferenceName":"r","type":"HTTP","retryCount":0,"inputParameters":{"http_request":{"uri":"http://127.0.0.1:1"}}}]"#,
+        r#"No HTTP method specified"#,
+    ),
+    (
+        "the method of the request is empty",
+        r#"[{"name":"n","taskReferenceName":"r","type":"HTTP","retryCount":0,"inputParameters":{"http_request":{"method":"","uri":"http://127.0.0.1:1"}}}]"#,
+        r#"Invalid HTTP method: "#,
+    ),
+    (
+        "the request has no uri",
+        r#"[{"name":"n","taskReferenceName":"r","type":"HTTP","retryCount":0,"inputParameters":{"http_request":{"method":"GET"}}}]"#,
+        r#"Missing HTTP URI"#,
+    ),
+    (
+        "the uri of the request is empty",
+        r#"[{"name":"n","taskReferenceName":"r","type":"HTTP","retryCount":0,"inputParameters":{"http_request":{"method":"GET","uri":""}}}]"#,
+        r#"Target host is not specified"#,
+    ),
+    (
+        "knows the sink `nope:x`",
+        r#"[{"name":"n","taskReferenceName":"r","type":"EVENT","sink":"nope:x","retryCount":0}]"#,
+        r#"Unknown queue type nope"#,
+    ),
+    (
+        "knows the sink `sqs`",
+        r#"[{"name":"n","taskReferenceName":"r","type":"EVENT","sink":"sqs","retryCount":0}]"#,
+        r#"Illegal event sqs"#,
+    ),
+    (
+        "the duration or the time is empty",
+        r#"[{"name":"n","taskReferenceName":"r","type":"WAIT","inputParameters":{"duration":""}}]"#,
+        r#"stuck: r IN_PROGRESS"#,
+    ),
+    (
+        "the duration or the time is empty",
+        r#"[{"name":"n","taskReferenceName":"r","type":"WAIT","inputParameters":{"until":" "}}]"#,
+        r#"stuck: r IN_PROGRESS"#,
+    ),
+    (
+        "one of the calendar",
+        r#"[{"name":"n","taskReferenceName":"r","type":"WAIT","inputParameters":{"until":"20-01-01"}}]"#,
+        r#"COMPLETED {"ok":null}"#,
+    ),
+    (
+        "one of the calendar",
+        r#"[{"name":"n","taskReferenceName":"r","type":"WAIT","inputParameters":{"until":"2020-01-01 17:30 Asia/Tokyo"}}]"#,
+        r#"Unable to parse date"#,
+    ),
+    (
+        "for which there is no case",
+        r#"[{"name":"s","taskReferenceName":"s","type":"SWITCH","evaluatorType":"value-param","expression":"v","inputParameters":{"v":"q"},"decisionCases":{"":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]}}]"#,
+        r#"COMPLETED {"ok":null}"#,
+    ),
+    (
+        "the name of the task is empty",
+        r#"[{"name":"f","taskReferenceName":"f","type":"FORK_JOIN_DYNAMIC","inputParameters":{"forkTaskName":"","forkTaskInputs":[{"a":1}]}},{"name":"j","taskReferenceName":"j","type":"JOIN"},{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]"#,
+        r#"stuck: f COMPLETED, __0 SCHEDULED, j IN_PROGRESS"#,
+    ),
+    (
+        "the name of the workflow is empty",
+        r#"[{"name":"f","taskReferenceName":"f","type":"FORK_JOIN_DYNAMIC","inputParameters":{"forkTaskWorkflow":"","forkTaskInputs":[{"a":1}]}},{"name":"j","taskReferenceName":"j","type":"JOIN"},{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]"#,
+        r#"has no workflow definition available"#,
+    ),
+    (
+        "the name of the task is empty",
+        r#"[{"name":"n","taskReferenceName":"r","type":"DYNAMIC","dynamicTaskNameParam":"t","inputParameters":{"t":""}}]"#,
+        r#"stuck: r SCHEDULED"#,
+    ),
+    (
+        "the name of the workflow to start is empty",
+        r#"[{"name":"n","taskReferenceName":"r","type":"START_WORKFLOW","retryCount":0,"inputParameters":{"startWorkflow":{"version":1}}}]"#,
+        r#"Workflow name cannot be null or empty"#,
+    ),
+    (
+        "the priority must be 0 to 99",
+        r#"[{"name":"n","taskReferenceName":"r","type":"START_WORKFLOW","retryCount":0,"inputParameters":{"startWorkflow":{"name":"x","priority":100}}}]"#,
+        r#"should be maximum 99"#,
+    ),
+    (
+        "the priority must be 0 to 99",
+        r#"[{"name":"n","taskReferenceName":"r","type":"SUB_WORKFLOW","retryCount":0,"subWorkflowParam":{"name":"c","priority":-1,"workflowDefinition":{"name":"c","version":1,"schemaVersion":2,"tasks":[{"name":"n","taskReferenceName":"n","type":"NOOP"}]}}}]"#,
+        r#"priority MUST be between 0 and 99"#,
+    ),
+    (
+        "retry_logic is `OFTEN`",
+        r#"[{"name":"n","taskReferenceName":"r","type":"NOOP","taskDefinition":{"name":"n","retryLogic":"OFTEN"}}]"#,
+        r#"JSON parse error"#,
+    ),
+    (
+        "timeout_policy is `OFTEN`",
+        r#"[{"name":"n","taskReferenceName":"r","type":"NOOP","taskDefinition":{"name":"n","timeoutPolicy":"OFTEN"}}]"#,
+        r#"JSON parse error"#,
+    ),
+    (
+        "join_mode is `OFTEN`",
+        r#"[{"name":"n","taskReferenceName":"r","type":"NOOP","joinMode":"OFTEN"}]"#,
+        r#"JSON parse error"#,
+    ),
+    (
+        "schema_type is `OFTEN`",
+        r#"[{"name":"n","taskReferenceName":"r","type":"NOOP","taskDefinition":{"name":"n","inputSchema":{"name":"s","type":"OFTEN"}}}]"#,
+        r#"JSON parse error"#,
+    ),
 ];
 
 fn definition(name: &str, tasks: &str) -> WorkflowDef {
@@ -285,4 +398,143 @@ fn names_that_can_not_be_part_of_an_address_are_refused() {
         let error = WorkflowBuilder::new(name).task(Node::noop("n")).build().unwrap_err();
         assert!(error.to_string().contains("the name"), "{name}: {error}");
     }
+}
+
+/// Fields, what is found, and what the real server says; `None` where it takes the definition and passes the value over.
+fn bad_fields() -> Vec<(Value, &'static str, Option<&'static str>)> {
+    vec![
+        (json!({"retryCount": -1}), "the retry count must not be negative", Some("retryCount: 0 must be >= 0")),
+        (json!({"backoffScaleFactor": 0}), "the backoff scale factor must be 1 or more", Some("Backoff scale factor")),
+        (
+            json!({"pollTimeoutSeconds": -1}),
+            "the poll timeout must not be negative",
+            Some("pollTimeoutSeconds: 0 must"),
+        ),
+        (
+            json!({"totalTimeoutSeconds": -1}),
+            "the total timeout must not be negative",
+            Some("totalTimeoutSeconds: 0 must"),
+        ),
+        (json!({"maxRetryDelaySeconds": -1}), "the longest retry delay must not", Some("maxRetryDelaySeconds: 0 must")),
+        (json!({"backoffJitterMs": -1}), "the jitter must not be negative", Some("backoffJitterMs: 0 must")),
+        (
+            json!({"responseTimeoutSeconds": 0}),
+            "the response timeout must be 1 s or more",
+            Some("should be minimum 1 second"),
+        ),
+        (
+            json!({"timeoutSeconds": 10, "responseTimeoutSeconds": 11}),
+            "the response timeout (11 s, 3600 s unless set) is longer than the timeout (10 s)",
+            Some("responseTimeoutSeconds: 11 must be less than timeoutSeconds: 10"),
+        ),
+        (
+            json!({"timeoutSeconds": 10, "responseTimeoutSeconds": 3, "totalTimeoutSeconds": 9}),
+            "the timeout (10 s) is longer than the total timeout (9 s)",
+            Some("timeoutSeconds: 10 must be less than or equal to totalTimeoutSeconds: 9"),
+        ),
+        (json!({"retryLogic": "OFTEN"}), "retry_logic is `OFTEN`", Some("JSON parse error")),
+        (json!({"timeoutPolicy": "OFTEN"}), "timeout_policy is `OFTEN`", Some("JSON parse error")),
+        (json!({"timeoutSeconds": -1}), "the timeout must not be negative", None),
+    ]
+}
+
+#[test]
+fn task_definitions_that_the_server_refuses_are_refused_all_at_once() {
+    let cases = bad_fields();
+    let real = real();
+    let (mut all, mut findings) = (JsonMap::new(), Vec::new());
+    for (fields, finding, refusal) in &cases {
+        let name = unique("builder_refused");
+        let fields: JsonMap = serde_json::from_value(fields.clone()).unwrap();
+        let task = task_of(&name, &fields);
+        let error = WorkflowBuilder::new("w").task(Node::noop("n")).task_definition(task.clone()).build().unwrap_err();
+        let told = format!("task definition {name}: {finding}");
+        assert!(error.to_string().contains(&told), "`{told}` is not in: {error}");
+        if fields.len() == 1 {
+            all.extend(fields);
+            findings.push(*finding);
+        }
+        let Some(client) = &real else { continue };
+        match (refusal, client.metadata().register_task(&task)) {
+            (Some(refusal), Err(error)) => assert!(error.to_string().contains(refusal), "{finding}: {error}"),
+            (None, Ok(())) => client.metadata().delete_task(&name).unwrap(),
+            (_, outcome) => panic!("{finding}: {outcome:?}"),
+        }
+    }
+    let node = Node::simple("a", "n").definition(task_of("a", &all));
+    let error = WorkflowBuilder::new("w").task(node).output("x", "${gone.output}").build().unwrap_err().to_string();
+    findings.push("`gone`, which does not exist");
+    let lost: Vec<_> = findings.iter().filter(|finding| !error.contains(**finding)).collect();
+    assert!(lost.is_empty(), "{lost:?} are not in: {error}");
+}
+
+fn task_of(name: &str, fields: &JsonMap) -> TaskDef {
+    let mut fields = fields.clone();
+    fields.insert("name".to_owned(), name.into());
+    RawJson::new(&fields).unwrap().decode().unwrap()
+}
+
+type Spoil = fn(&mut WorkflowDef);
+
+/// The settings of a whole workflow; what the real server makes of them.
+#[test]
+fn settings_of_a_workflow_that_the_server_refuses_or_passes_over_are_refused() {
+    let real = real();
+    let wait = r#"[{"name":"n","taskReferenceName":"r","type":"WAIT"}]"#;
+    let cases: [(&str, Spoil, &str); 4] = [
+        ("the timeout must not be negative", |def| def.timeout_seconds = Some(-1), "stuck: r IN_PROGRESS"),
+        (
+            "timeout_policy is `OFTEN`",
+            |def| def.timeout_policy = Some(TimeoutPolicy::from("OFTEN")),
+            "JSON parse error",
+        ),
+        (
+            "policy is `OFTEN`",
+            |def| {
+                def.rate_limit_config = serde_json::from_value(json!({"rateLimitKey": "a", "policy": "OFTEN"})).unwrap()
+            },
+            "JSON parse error",
+        ),
+        (
+            "schema_type is `OFTEN`",
+            |def| def.input_schema = serde_json::from_value(json!({"name": "s", "type": "OFTEN"})).unwrap(),
+            "JSON parse error",
+        ),
+    ];
+    for (finding, spoil, expected) in cases {
+        let mut def = definition(&unique("builder_refused"), wait);
+        def.timeout_policy = Some(TimeoutPolicy::TimeOutWf);
+        spoil(&mut def);
+        let error = WorkflowBuilder::from(def.clone()).build().unwrap_err();
+        assert!(error.to_string().contains(&format!("workflow: {finding}")), "`{finding}` is not in: {error}");
+        if let Some(client) = &real {
+            let seen = unchecked(client, &def, Duration::from_secs(4));
+            assert!(seen.contains(expected), "`{finding}`: not `{expected}` but {seen}");
+        }
+    }
+}
+
+/// The server waits until another day than the text says, which can't be told from the outcome of a run.
+#[test]
+fn a_day_that_is_not_in_the_calendar_is_refused_and_would_be_another_day() {
+    let wait = |text: &str| Node::wait_until_text("wait", text);
+    for text in ["2999-13-01", "2999-12-32", "2999-12-31 25:00"] {
+        let error = WorkflowBuilder::new("w").task(wait(text)).build().unwrap_err();
+        assert!(error.to_string().contains("wait: the time must be one of the calendar"), "{text}: {error}");
+    }
+    WorkflowBuilder::new("w").task(wait("${workflow.input.year}-13-01")).build().unwrap();
+    let Some(client) = real() else { return };
+    let flow = WorkflowBuilder::new(unique("builder_refused")).task(wait("3000-01-01"));
+    let mut def = flow.build().unwrap();
+    let mut seconds = |text: &str| {
+        def.tasks[0].input_parameters.insert("until".to_owned(), text.into());
+        client.metadata().update_workflow(&def).unwrap();
+        let id = client.workflows().start(&StartWorkflowRequest::new(&*def.name)).unwrap();
+        let seen = client.workflows().get(&id).unwrap().tasks[0].callback_after_seconds;
+        client.workflows().terminate(&id, Some("a test")).unwrap();
+        seen
+    };
+    let (right, moved) = (seconds("3000-01-01"), seconds("2999-13-01"));
+    assert!(right > 0 && (right - moved).abs() < 60, "{right} s and {moved} s");
+    client.metadata().delete_workflow(&def.name, 1).unwrap();
 }

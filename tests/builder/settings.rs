@@ -181,18 +181,25 @@ fn messages_are_pulled_where_the_server_has_queues() {
 }
 
 #[test]
-fn tasks_for_language_models_are_left_to_workers() {
+fn tasks_for_agents_are_left_to_workers() {
     let Some(client) = real() else { return };
-    let chat = ChatCompletion::new("openai", "gpt").user_input(workflow_input("text"));
-    let chat = Node::llm_chat_complete("chat", chat);
     let card = Node::get_agent_card("card", AgentCard::new("http://127.0.0.1:1"));
-    let flow = flow("ai").task(&chat).task(&card).output("said", chat.output("result"));
+    let flow = flow("ai").task(&card).output("from", card.output("from"));
     let runner = TaskRunner::new(&client)
-        .worker(Worker::new("LLM_CHAT_COMPLETE", |_, input: Value| Ok(json!({"result": input["userInput"]}))))
         .worker(Worker::new("GET_AGENT_CARD", |_, input: Value| Ok(json!({"from": input["agentUrl"]}))))
         .start()
         .unwrap();
-    let done = run(&client, &flow, json!({"text": "hello"}));
-    assert_eq!(done.output.get(), r#"{"said":"hello"}"#, "{}", states(&done));
+    let done = run(&client, &flow, json!({}));
+    assert_eq!(done.output.get(), r#"{"from":"http://127.0.0.1:1"}"#, "{}", states(&done));
     assert!(runner.stop(Duration::from_secs(10)).is_clean());
+}
+
+#[test]
+fn tasks_for_language_models_need_a_provider_that_the_server_knows() {
+    let Some(client) = real() else { return };
+    let chat = ChatCompletion::new("nobody", "gpt").user_input(workflow_input("text"));
+    let chat = Node::llm_chat_complete("chat", chat).retries(0);
+    let done = run(&client, &flow("llm").task(chat), json!({"text": "hello"}));
+    let reason = done.reason_for_incompletion.unwrap_or_default();
+    assert!(reason.contains("no configuration found for: nobody"), "{} {reason}", done.status);
 }
