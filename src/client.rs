@@ -12,6 +12,7 @@ use crate::{
     metadata::MetadataClient,
     metrics::Metrics,
     schedule::ScheduleClient,
+    secret::SecretClient,
     task::TaskClient,
     workflow::{Looks, WorkflowClient},
 };
@@ -90,6 +91,11 @@ impl Client {
     /// What operators ask a server.
     pub fn admin(&self) -> AdminClient {
         AdminClient::new(Arc::clone(&self.http))
+    }
+
+    /// Secrets that tasks may use, where the server has its AI integrations switched on.
+    pub fn secrets(&self) -> SecretClient {
+        SecretClient::new(Arc::clone(&self.http))
     }
 
     /// Files of workflows, where the server has file storage switched on.

@@ -483,6 +483,9 @@ fn switch_of(route: &str) -> Option<&'static str> {
     match route {
         _ if route.starts_with("/files") => Some("conductor.file-storage.enabled"),
         _ if route.starts_with("/scheduler") => Some("conductor.scheduler.enabled"),
+        _ if ["/secrets/", "/providers/"].iter().any(|begin| route.starts_with(begin)) => {
+            Some("conductor.integrations.ai.enabled")
+        }
         _ if route.ends_with("/messages") => Some("conductor.workflow-message-queue.enabled"),
         _ => None,
     }

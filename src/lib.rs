@@ -175,11 +175,12 @@ mod metrics;
 mod runner;
 mod schedule;
 mod search;
+mod secret;
 mod task;
 mod worker;
 mod workflow;
 
-pub use admin::{AdminClient, EnvironmentValue, QueueUpdate, ServerHealth};
+pub use admin::{AdminClient, EnvironmentValue, Provider, Providers, QueueUpdate, ServerHealth};
 pub use builder::{
     AgentCall, AgentCancel, AgentCard, AudioGeneration, ChatCompletion, DoWhile, EmbeddingGeneration, EmbeddingSearch,
     EmbeddingStore, HttpRequest, ImageGeneration, IndexSearch, KafkaMessage, McpCall, McpTools, Node, PdfGeneration,
@@ -209,6 +210,7 @@ pub use schedule::{
     WorkflowSchedule,
 };
 pub use search::{Hits, Pages, Search, SearchField, SearchQuery, SearchRequest, SearchResult};
+pub use secret::{Secret, SecretClient, SecretSummary};
 pub use task::{
     ExternalStorageLocation, PayloadOperation, PayloadType, PollData, PollRequest, QueueShard, ReferenceUpdate,
     ReturnStrategy, RuntimeMetadata, SignalRequest, SignalResponse, Task, TaskClient, TaskExecLog, TaskResult,

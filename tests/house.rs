@@ -22,12 +22,12 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
         "metadata" => &["error", "json", "http", "workflow"],
         "search" => &["error", "http"],
         // A workflow holds its tasks, and a call about a task may answer its workflow.
-        "task" | "workflow" | "event" | "schedule" | "admin" | "file" => {
+        "task" | "workflow" | "event" | "schedule" | "admin" | "file" | "secret" => {
             &["error", "json", "http", "metadata", "search", "task", "workflow"]
         }
         "client" => &[
             "error", "json", "config", "http", "metrics", "metadata", "task", "workflow", "event", "schedule", "admin",
-            "file",
+            "file", "secret",
         ],
         // A worker names the tasks it runs, and START_WORKFLOW holds a request.
         "builder" => &["error", "json", "metadata", "workflow", "worker"],

@@ -112,6 +112,10 @@ const IDS: &[Row] = rows! { c, id;
         c.admin().update_through_queue(&QueueUpdate::by_reference("w", id, DONE));
     "AdminClient::update_through_queue" "taskId": c.admin().update_through_queue(&QueueUpdate::by_id("w", id, DONE));
     "AdminClient::environment_value" "name": c.admin().environment_value(id);
+    "SecretClient::value" "key": c.secrets().value(id);
+    "SecretClient::put" "key": c.secrets().put(id, &Secret::new("v"));
+    "SecretClient::delete" "key": c.secrets().delete(id);
+    "SecretClient::exists" "key": c.secrets().exists(id);
     "FileClient::create" "workflow_id": c.files().create(&FileUploadRequest::new(id, "f"));
     "FileClient::get" "workflowId": c.files().get(id, "f");
     "FileClient::get" "fileId": c.files().get("w", id);
@@ -283,6 +287,12 @@ const VALUES: &[Row] = rows! { c, _id;
         c.admin().update_through_queue(&QueueUpdate::by_reference("w", "r", LATER()));
     "AdminClient::update_through_queue" "output":
         c.admin().update_through_queue(&QueueUpdate::by_id("w", "t", DONE).output(true));
+    "SecretClient::value" "key": c.secrets().value("not a key");
+    "SecretClient::value" "key": c.secrets().value("v2");
+    "SecretClient::put" "key": c.secrets().put("v2", &Secret::new("v"));
+    "SecretClient::put" "value": c.secrets().put("KEY", &Secret::new(""));
+    "SecretClient::delete" "key": c.secrets().delete("ä");
+    "SecretClient::exists" "key": c.secrets().exists("a.b");
     "FileClient::part_url" "part_number": c.files().part_url(&MultipartUpload::new("w", "f", "u"), 0);
     "FileClient::complete_multipart" "part_etags": c.files().complete_multipart(&MultipartUpload::new("w", "f", "u"), &[]);
     "FileClient::create" "file_name": c.files().create(&FileUploadRequest::new("w", ""));
@@ -424,7 +434,7 @@ fn no_method_of_a_client_is_left_out() {
     let of_tables: BTreeSet<&str> = IDS.iter().chain(VALUES).map(|row| row.0).collect();
     assert_eq!(of_tables, of_sources, "left: in the tables; right: methods of the sources that take something");
     assert!(methods.len() > of_sources.len() && of_sources.len() > 90, "{} methods were found", methods.len());
-    for client in ["Task", "Workflow", "WorkflowBulk", "Metadata", "Event", "Schedule", "Admin", "File"] {
+    for client in ["Task", "Workflow", "WorkflowBulk", "Metadata", "Event", "Schedule", "Admin", "Secret", "File"] {
         assert!(methods.iter().any(|(name, _)| name.starts_with(&format!("{client}Client::"))), "{client}Client");
     }
 }

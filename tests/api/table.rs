@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use super::{Test, admin, bulk, events, files, metadata, schedules, sub_workflows, tasks, workflows};
+use super::{Test, admin, bulk, events, files, metadata, schedules, secrets, sub_workflows, tasks, workflows};
 
 /// An operation.
 #[derive(Clone, Copy)]
@@ -48,7 +48,10 @@ macro_rules! row {
 
 const NO_PARTS: &str = "the server's own store refuses uploads in parts; other stores are outside the server";
 
+const NO_STORE: &str = "the reference server's secrets are variables of its process, which can't be written";
+
 const NO_PARAMETER: &str = "there is no parameter that could be wrong";
+const REFUSED_BEFORE: &str = "what the server would refuse is refused before it is asked";
 const ANY_VALUE: &str = "any value is right to the server, and one that it does not know is no error";
 
 /// What the embedded server serves too.
@@ -163,6 +166,12 @@ pub(crate) const REAL_ONLY: &[Row] = &[
     row!("GET /environment", ["AdminClient::environment"], never NO_PARAMETER, admin::environment),
     row!("GET /environment/{key}", ["AdminClient::environment_value"], never ANY_VALUE, admin::environment),
     row!("GET /secrets", ["AdminClient::secret_names"], never NO_PARAMETER, admin::secret_names),
+    row!("GET /secrets/v2", ["SecretClient::list"], never NO_PARAMETER, secrets::list),
+    row!("GET /secrets/{key}", ["SecretClient::value"], secrets::value),
+    row!("PUT /secrets/{key}", ["SecretClient::put"], not NO_STORE, secrets::put),
+    row!("DELETE /secrets/{key}", ["SecretClient::delete"], not NO_STORE, secrets::delete),
+    row!("GET /secrets/{key}/exists", ["SecretClient::exists"], never REFUSED_BEFORE, secrets::exists),
+    row!("GET /providers/status", ["AdminClient::providers"], never NO_PARAMETER, admin::providers),
     row!("POST /files", ["FileClient::create"], never ANY_VALUE, files::create),
     row!("GET /files/{wf}/{file}", ["FileClient::get"], files::get),
     row!("GET /files/{wf}/{file}/upload-url", ["FileClient::upload_url"], files::upload_url),
