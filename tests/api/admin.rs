@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Api, LONG, eventually, fails, holds};
 
 /// Starts a workflow that waits for a human, which the server keeps in no queue.
-fn start_human(api: &Api) -> String {
+pub(crate) fn start_human(api: &Api) -> String {
     let mut node = WorkflowTask::simple("human", "h");
     node.task_type = Some("HUMAN".to_owned());
     api.client.metadata().update_workflow(&WorkflowDef::new(api.name("w")).task(node)).unwrap();
