@@ -31,7 +31,31 @@ wire! {
     }
 }
 
-/// The calls under `/admin`, `/queue`, `/environment`, `/secrets`, `/health` and `/version`. From
+wire! {
+    /// A provider of language models, as the server sees it.
+    pub struct Provider {
+        /// Its name, as `openai`.
+        pub name: String = "name",
+        /// Whether the server can make a client for it. 3.32.1 says so of some without a key too, whose calls then fail.
+        pub configured: bool = "configured",
+        /// Its address, where that is not the provider's own.
+        pub base_url: Option<String> = "baseUrl",
+        /// Whether something answers at `base_url`. Told of `ollama` alone, which the server asks for this.
+        pub reachable: Option<bool> = "reachable",
+    }
+}
+
+wire! {
+    /// The providers of language models that a server knows.
+    pub struct Providers {
+        /// Whether a program that the server is a part of decides about providers; `providers` may then be empty. 3.32.1: never.
+        pub managed_by_host: bool = "managedByHost",
+        /// Each of them.
+        pub providers: Vec<Provider> = "providers",
+    }
+}
+
+/// The calls under `/admin`, `/queue`, `/environment`, `/secrets`, `/providers`, `/health` and `/version`. From
 /// [`Client::admin`](crate::Client::admin). The embedded server does not serve all of them.
 ///
 /// ```no_run
@@ -198,6 +222,15 @@ impl AdminClient {
     /// When the server can't be reached or refuses.
     pub fn secret_names(&self) -> Result<Vec<String>> {
         self.read("/secrets", "list secrets")
+    }
+
+    /// The providers of language models, and whether the server can use them: `GET /providers/status`. Takes up to three seconds
+    /// where the address of `ollama` does not answer.
+    ///
+    /// # Errors
+    /// When the server can't be reached, has its AI integrations off or refuses.
+    pub fn providers(&self) -> Result<Providers> {
+        self.read("/providers/status", "get status of providers")
     }
 
     /// The version of the server: `GET /version`.

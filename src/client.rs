@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     admin::AdminClient,
+    agent::AgentClient,
     config::Config,
     error::Result,
     event::EventClient,
@@ -12,6 +13,8 @@ use crate::{
     metadata::MetadataClient,
     metrics::Metrics,
     schedule::ScheduleClient,
+    secret::SecretClient,
+    skill::SkillClient,
     task::TaskClient,
     workflow::{Looks, WorkflowClient},
 };
@@ -90,6 +93,21 @@ impl Client {
     /// What operators ask a server.
     pub fn admin(&self) -> AdminClient {
         AdminClient::new(Arc::clone(&self.http))
+    }
+
+    /// Agents and their executions, where the server has its AI integrations switched on.
+    pub fn agents(&self) -> AgentClient {
+        AgentClient::new(Arc::clone(&self.http))
+    }
+
+    /// Skills of agents, where the server has them switched on.
+    pub fn skills(&self) -> SkillClient {
+        SkillClient::new(Arc::clone(&self.http))
+    }
+
+    /// Secrets that tasks may use, where the server has its AI integrations switched on.
+    pub fn secrets(&self) -> SecretClient {
+        SecretClient::new(Arc::clone(&self.http))
     }
 
     /// Files of workflows, where the server has file storage switched on.

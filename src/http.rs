@@ -2,7 +2,8 @@
 //! [`Error`]s. One request is one try; who calls decides about another.
 
 use std::{
-    io,
+    borrow::Cow,
+    io::{self, Read},
     net::{IpAddr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
@@ -93,7 +94,8 @@ pub(crate) struct Request<'a> {
     path: String,
     /// Verb and object for messages: `("get task", "4711")`.
     about: (&'static str, &'a str),
-    body: Option<(&'static str, Vec<u8>)>,
+    headers: Vec<(&'static str, String)>,
+    body: Option<(Cow<'static, str>, Vec<u8>)>,
     /// Less than the client's own limit, where that is too long.
     limit: Option<Duration>,
     small_answer: bool,
@@ -125,7 +127,18 @@ impl<'a> Request<'a> {
             rest = after;
         }
         path.push_str(rest);
-        Ok(Self { method, route, path, about, body: None, limit: None, small_answer: false, plain_refusals: false })
+        let headers = Vec::new();
+        Ok(Self {
+            method,
+            route,
+            path,
+            about,
+            headers,
+            body: None,
+            limit: None,
+            small_answer: false,
+            plain_refusals: false,
+        })
     }
 
     /// Adds a query parameter.
@@ -145,6 +158,18 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Adds a header.
+    ///
+    /// # Errors
+    /// When the value can't be one.
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Result<Self> {
+        if header::HeaderValue::from_str(value).is_err() {
+            return Err(Error::invalid(self.about.0, format!("{name} holds what no header can")));
+        }
+        self.headers.push((name, value.to_owned()));
+        Ok(self)
+    }
+
     /// Adds a JSON body.
     pub(crate) fn json(self, body: &impl Serialize) -> Result<Self> {
         let bytes =
@@ -154,7 +179,7 @@ impl<'a> Request<'a> {
 
     /// Adds a body that is JSON already.
     pub(crate) fn json_bytes(mut self, bytes: Vec<u8>) -> Self {
-        self.body = Some(("application/json", bytes));
+        self.body = Some(("application/json".into(), bytes));
         self
     }
 
@@ -178,13 +203,32 @@ impl<'a> Request<'a> {
 
     /// Adds a body of bytes.
     pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.body = Some(("application/octet-stream", bytes.to_vec()));
+        self.body = Some(("application/octet-stream".into(), bytes.to_vec()));
         self
     }
 
     /// Adds a body of plain text.
     pub(crate) fn text(mut self, text: &str) -> Self {
-        self.body = Some(("text/plain; charset=utf-8", text.as_bytes().to_vec()));
+        self.body = Some(("text/plain; charset=utf-8".into(), text.as_bytes().to_vec()));
+        self
+    }
+
+    /// Adds a body of parts, as a form of HTML sends them: a text and a file, each with its name.
+    pub(crate) fn form(mut self, text: (&str, &str), file: (&str, &[u8])) -> Self {
+        let is_inside =
+            |mark: &str| file.1.windows(mark.len()).any(|part| part == mark.as_bytes()) || text.1.contains(mark);
+        let mut mark = "conductor-sync-form".to_owned();
+        while is_inside(&mark) {
+            mark.push('+');
+        }
+        let ((text_name, text), (file_name, content)) = (text, file);
+        let head = format!(
+            "--{mark}\r\nContent-Disposition: form-data; name=\"{text_name}\"\r\n\r\n{text}\r\n--{mark}\r\n\
+             Content-Disposition: form-data; name=\"{file_name}\"; filename=\"{file_name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        let body = [head.as_bytes(), content, format!("\r\n--{mark}--\r\n").as_bytes()].concat();
+        self.body = Some((format!("multipart/form-data; boundary={mark}").into(), body));
         self
     }
 }
@@ -367,20 +411,49 @@ impl Http {
         }
     }
 
-    fn exchange<'a>(&'a self, request: &'a Request<'_>) -> Result<Answer<'a>> {
+    /// Sends once and leaves the answer to be read while it comes, as long as a request may take.
+    ///
+    /// # Errors
+    /// As [`Http::send`]. What is read fails with [`io::ErrorKind::TimedOut`] when the time is over.
+    pub(crate) fn open(&self, request: &Request<'_>) -> Result<Box<dyn Read + Send + Sync>> {
+        let begun = Instant::now();
+        let outcome = self.call(request).and_then(|mut response| {
+            let status = response.status().as_u16();
+            match status {
+                200..=299 => Ok(Box::new(Incoming(response.into_body().into_reader())) as _),
+                _ => {
+                    let read = response.body_mut().with_config().limit(MAX_ERROR_BYTES).read_to_vec();
+                    Err(self.refused(request, status, &read.unwrap_or_default(), None))
+                }
+            }
+        });
+        let status = outcome.as_ref().map_or_else(|error| error.status().unwrap_or(0), |_| 200);
+        self.metrics.http_request(request.method.as_str(), request.route, status, begun.elapsed());
+        outcome
+    }
+
+    /// Sends once, and reads as far as the body of the answer.
+    fn call(&self, request: &Request<'_>) -> Result<Response<ureq::Body>> {
         let url = format!("{}{}", self.base, request.path);
         let limit = request.limit.filter(|limit| *limit < self.request_timeout);
         let agent = &self.agent;
+        let headers = &request.headers;
         let sent = match (request.method, &request.body) {
-            (Method::Get, _) => limited(agent.get(url), limit).call(),
-            (Method::Delete, Some(body)) => send_body(limited(agent.delete(url).force_send_body(), limit), body),
-            (Method::Delete, None) => limited(agent.delete(url), limit).call(),
-            (Method::Post, Some(body)) => send_body(limited(agent.post(url), limit), body),
-            (Method::Put, Some(body)) => send_body(limited(agent.put(url), limit), body),
-            (Method::Post, None) => limited(agent.post(url), limit).send_empty(),
-            (Method::Put, None) => limited(agent.put(url), limit).send_empty(),
+            (Method::Get, _) => prepared(agent.get(url), limit, headers).call(),
+            (Method::Delete, Some(body)) => {
+                send_body(prepared(agent.delete(url).force_send_body(), limit, headers), body)
+            }
+            (Method::Delete, None) => prepared(agent.delete(url), limit, headers).call(),
+            (Method::Post, Some(body)) => send_body(prepared(agent.post(url), limit, headers), body),
+            (Method::Put, Some(body)) => send_body(prepared(agent.put(url), limit, headers), body),
+            (Method::Post, None) => prepared(agent.post(url), limit, headers).send_empty(),
+            (Method::Put, None) => prepared(agent.put(url), limit, headers).send_empty(),
         };
-        let mut response = sent.map_err(|e| self.no_answer(request, e))?;
+        sent.map_err(|e| self.no_answer(request, e))
+    }
+
+    fn exchange<'a>(&'a self, request: &'a Request<'_>) -> Result<Answer<'a>> {
+        let mut response = self.call(request)?;
         let status = response.status().as_u16();
         let success = (200..300).contains(&status);
         let limit = if success && !request.small_answer { self.max_answer_bytes } else { MAX_ERROR_BYTES };
@@ -478,11 +551,30 @@ impl Http {
     }
 }
 
+/// The body of an answer while it comes.
+struct Incoming(ureq::BodyReader<'static>);
+
+impl Read for Incoming {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+            Some(ureq::Error::Timeout(_)) => io::Error::new(io::ErrorKind::TimedOut, error),
+            _ => error,
+        })
+    }
+}
+
 /// The setting that a route depends on, where it is not always there (3.32.1).
 fn switch_of(route: &str) -> Option<&'static str> {
     match route {
         _ if route.starts_with("/files") => Some("conductor.file-storage.enabled"),
         _ if route.starts_with("/scheduler") => Some("conductor.scheduler.enabled"),
+        _ if route.starts_with("/skills") => Some("conductor.integrations.ai.enabled or agentspan.skills.enabled"),
+        _ if route.starts_with("/a2a/workflow") || route.starts_with("/a2a/agent/") || route == "/a2a/agent" => {
+            Some("conductor.a2a.server.enabled; agents need agentspan.embedded too")
+        }
+        _ if ["/secrets/", "/providers/", "/agent/", "/a2a/"].iter().any(|begin| route.starts_with(begin)) => {
+            Some("conductor.integrations.ai.enabled")
+        }
         _ if route.ends_with("/messages") => Some("conductor.workflow-message-queue.enabled"),
         _ => None,
     }
@@ -490,12 +582,17 @@ fn switch_of(route: &str) -> Option<&'static str> {
 
 fn send_body(
     builder: ureq::RequestBuilder<WithBody>,
-    (kind, body): &(&str, Vec<u8>),
+    (kind, body): &(Cow<'static, str>, Vec<u8>),
 ) -> std::result::Result<Response<ureq::Body>, ureq::Error> {
-    builder.header(header::CONTENT_TYPE, *kind).send(&body[..])
+    builder.header(header::CONTENT_TYPE, &**kind).send(&body[..])
 }
 
-fn limited<B>(builder: ureq::RequestBuilder<B>, limit: Option<Duration>) -> ureq::RequestBuilder<B> {
+fn prepared<B>(
+    builder: ureq::RequestBuilder<B>,
+    limit: Option<Duration>,
+    headers: &[(&'static str, String)],
+) -> ureq::RequestBuilder<B> {
+    let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, value));
     match limit {
         Some(limit) => builder.config().timeout_global(Some(limit)).build(),
         None => builder,

@@ -157,6 +157,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admin;
+mod agent;
 mod builder;
 mod client;
 mod config;
@@ -175,11 +176,18 @@ mod metrics;
 mod runner;
 mod schedule;
 mod search;
+mod secret;
+mod skill;
 mod task;
 mod worker;
 mod workflow;
 
-pub use admin::{AdminClient, EnvironmentValue, QueueUpdate, ServerHealth};
+pub use admin::{AdminClient, EnvironmentValue, Provider, Providers, QueueUpdate, ServerHealth};
+pub use agent::{
+    AgentClient, AgentEvent, AgentEventKind, AgentEvents, AgentExecution, AgentExecutionSummary, AgentRun, AgentSearch,
+    AgentStartRequest, AgentStatus, AgentSummary, AgentTask, AgentTaskDetail, CompiledAgent, InjectTaskRequest,
+    InspectedPlan, StartedAgent, TokenUsage, TrackingRequest, TrackingSubWorkflow,
+};
 pub use builder::{
     AgentCall, AgentCancel, AgentCard, AudioGeneration, ChatCompletion, DoWhile, EmbeddingGeneration, EmbeddingSearch,
     EmbeddingStore, HttpRequest, ImageGeneration, IndexSearch, KafkaMessage, McpCall, McpTools, Node, PdfGeneration,
@@ -209,6 +217,8 @@ pub use schedule::{
     WorkflowSchedule,
 };
 pub use search::{Hits, Pages, Search, SearchField, SearchQuery, SearchRequest, SearchResult};
+pub use secret::{Secret, SecretClient, SecretSummary};
+pub use skill::{Skill, SkillClient, SkillDeployRequest, SkillFile, SkillFileContent, SkillSummary};
 pub use task::{
     ExternalStorageLocation, PayloadOperation, PayloadType, PollData, PollRequest, QueueShard, ReferenceUpdate,
     ReturnStrategy, RuntimeMetadata, SignalRequest, SignalResponse, Task, TaskClient, TaskExecLog, TaskResult,

@@ -571,7 +571,7 @@ impl TaskClient {
         self.http.send(&request)?.json()
     }
 
-    fn reference_request<'a>(route: &'static str, update: &'a ReferenceUpdate) -> Result<Request<'a>> {
+    pub(crate) fn reference_request<'a>(route: &'static str, update: &'a ReferenceUpdate) -> Result<Request<'a>> {
         check_report(("update task", &update.reference), &update.status, &update.output)?;
         let values = [update.workflow_id.as_str(), &update.reference, update.status.as_str()];
         Request::new(Method::Post, route, &values, ("update task", &update.reference))?

@@ -17,10 +17,13 @@ use crate::{
     task::Task,
 };
 
+pub(crate) use bulk::check_ids;
 pub use bulk::{BulkOutcome, WorkflowBulkClient};
 pub use execute::{ExecuteWorkflowRequest, TaskMock, WorkflowTestRequest};
 pub(crate) use look::Looks;
+pub(crate) use lookup::tasks_of;
 pub use lookup::{CorrelationQuery, RunningQuery, WorkflowSummary, WorkflowTasksQuery};
+pub(crate) use steer::said;
 pub use steer::{Removal, RerunWorkflowRequest, SkipTaskRequest};
 pub use wait::StartOutcome;
 
@@ -358,7 +361,7 @@ impl WorkflowClient {
     pub fn resume(&self, workflow_id: &str) -> Result<()> {
         let outcome = self.put("/workflow/{workflowId}/resume", ("resume workflow", workflow_id));
         // The server answers 500 for it (3.32.1).
-        steer::said(outcome, "is not PAUSED so cannot resume")
+        said(outcome, "is not PAUSED so cannot resume")
     }
 
     /// Lets the server look at timeouts and due tasks of a workflow now: `PUT /workflow/decide/{workflowId}`. It does so by

@@ -1,13 +1,15 @@
 //! Every operation of the server that a client calls: what it does, and what it says when it can't. See [`table`] for the
 //! list. The real server is asked when `CONDUCTOR_SERVER_URL` is set, and has to have file storage, message queues, the
-//! repair service and a default event queue switched on, and a value and a secret in its environment, as `.ci/server` does.
-//! The embedded one is asked for what it serves.
+//! repair service, a default event queue, AI integrations and skills switched on, and a value and a secret in its
+//! environment, as `.ci/server` does. The embedded one is asked for what it serves.
 
 #![cfg(feature = "embedded")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests stand outside #[test] functions")]
 
 #[path = "api/admin.rs"]
 mod admin;
+#[path = "api/agents.rs"]
+mod agents;
 #[path = "api/bulk.rs"]
 mod bulk;
 #[path = "api/events.rs"]
@@ -18,6 +20,10 @@ mod files;
 mod metadata;
 #[path = "api/schedules.rs"]
 mod schedules;
+#[path = "api/secrets.rs"]
+mod secrets;
+#[path = "api/skills.rs"]
+mod skills;
 #[path = "api/sub_workflows.rs"]
 mod sub_workflows;
 #[path = "api/table.rs"]

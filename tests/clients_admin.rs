@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use common::{Answer, Server};
 use conductor_sync::{
     ErrorKind, EventHandler, FileUploadRequest, FileUploadStatus, MultipartUpload, NextRunsQuery, QueueUpdate, Result,
-    ScheduleSearch, StartWorkflowRequest, TaskResultStatus, WorkflowSchedule,
+    ScheduleSearch, Secret, StartWorkflowRequest, TaskResultStatus, WorkflowSchedule,
 };
 use serde_json::json;
 
@@ -87,6 +87,38 @@ fn an_upload_in_parts_is_sent_as_the_server_wants_it() {
     let upload = "/api/files/w/f/multipart/u%201";
     assert_eq!(targets, ["/api/files/w/f/multipart", &format!("{upload}/part/2"), &format!("{upload}/complete")]);
     assert_eq!(requests[2].json(), json!({"partETags": ["e1", "e2"]}));
+}
+
+/// What no server at hand does: its secrets are variables of its process.
+#[test]
+fn a_secret_is_put_as_plain_text_and_its_value_is_not_shown() {
+    let server = Server::start(|_| Some(Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec())));
+    let secrets = server.client().secrets();
+    secrets.put("KEY", &Secret::new("hush \"ü\"")).unwrap();
+    secrets.delete("KEY").unwrap();
+    let requests = server.requests();
+    let sent: Vec<_> = requests.iter().map(|request| (request.method.as_str(), request.target.as_str())).collect();
+    assert_eq!(sent, [("PUT", "/api/secrets/KEY"), ("DELETE", "/api/secrets/KEY")]);
+    assert_eq!(requests[0].body, "hush \"ü\"".as_bytes());
+}
+
+#[test]
+fn no_message_holds_the_value_of_a_secret() {
+    for (status, body) in
+        [("200 OK", "\u{feff}hush\u{1b}".as_bytes()), ("200 OK", b"hush\xff"), ("200 OK", b" \"hush\" ")]
+    {
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
+        let answer = [head.as_bytes(), body].concat();
+        let server = Server::start(move |_| Some(Answer::Bytes(answer.clone())));
+        let value = server.client().secrets().value("KEY");
+        match &value {
+            Ok(value) => assert_eq!(value.reveal().as_bytes(), body, "as it came"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Decode),
+        }
+        assert!(!format!("{value:?}").contains("hush"), "{value:?}");
+        let source = value.err().and_then(|error| std::error::Error::source(&error).map(|source| source.to_string()));
+        assert_eq!(source, None);
+    }
 }
 
 #[test]

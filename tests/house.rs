@@ -22,12 +22,14 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
         "metadata" => &["error", "json", "http", "workflow"],
         "search" => &["error", "http"],
         // A workflow holds its tasks, and a call about a task may answer its workflow.
-        "task" | "workflow" | "event" | "schedule" | "admin" | "file" => {
+        "task" | "workflow" | "event" | "schedule" | "admin" | "file" | "secret" | "agent" => {
             &["error", "json", "http", "metadata", "search", "task", "workflow"]
         }
+        // A skill becomes an agent.
+        "skill" => &["error", "json", "http", "agent"],
         "client" => &[
             "error", "json", "config", "http", "metrics", "metadata", "task", "workflow", "event", "schedule", "admin",
-            "file",
+            "file", "secret", "agent", "skill",
         ],
         // A worker names the tasks it runs, and START_WORKFLOW holds a request.
         "builder" => &["error", "json", "metadata", "workflow", "worker"],

@@ -112,6 +112,48 @@ const IDS: &[Row] = rows! { c, id;
         c.admin().update_through_queue(&QueueUpdate::by_reference("w", id, DONE));
     "AdminClient::update_through_queue" "taskId": c.admin().update_through_queue(&QueueUpdate::by_id("w", id, DONE));
     "AdminClient::environment_value" "name": c.admin().environment_value(id);
+    "SecretClient::value" "key": c.secrets().value(id);
+    "SecretClient::put" "key": c.secrets().put(id, &Secret::new("v"));
+    "SecretClient::delete" "key": c.secrets().delete(id);
+    "SecretClient::exists" "key": c.secrets().exists(id);
+    "AgentClient::events" "executionId": c.agents().events(id);
+    "AgentClient::push_event" "executionId": c.agents().push_event(id, &event("thinking"));
+    "AgentClient::respond" "executionId": c.agents().respond(id, &JsonMap::new());
+    "AgentClient::status" "executionId": c.agents().status(id);
+    "AgentClient::execution" "executionId": c.agents().execution(id);
+    "AgentClient::run" "executionId": c.agents().run(id);
+    "AgentClient::workflow" "executionId": c.agents().workflow(id);
+    "AgentClient::pause" "executionId": c.agents().pause(id);
+    "AgentClient::resume" "executionId": c.agents().resume(id);
+    "AgentClient::cancel" "executionId": c.agents().cancel(id, None);
+    "AgentClient::stop" "executionId": c.agents().stop(id);
+    "AgentClient::signal" "executionId": c.agents().signal(id, "m");
+    "AgentClient::restart" "executionId": c.agents().restart(id);
+    "AgentClient::restart_with_latest_definition" "executionId": c.agents().restart_with_latest_definition(id);
+    "AgentClient::retry" "executionId": c.agents().retry(id);
+    "AgentClient::retry_within_sub_workflows" "executionId": c.agents().retry_within_sub_workflows(id);
+    "AgentClient::rerun" "executionId": c.agents().rerun(id, &RerunWorkflowRequest::new());
+    "AgentClient::remove" "executionId": c.agents().remove(id, Removal::Delete);
+    "AgentClient::complete_tracked" "executionId": c.agents().complete_tracked(id, &JsonMap::new());
+    "AgentClient::inject_task" "executionId": c.agents().inject_task(id, &InjectTaskRequest::tool("t", "r"));
+    "AgentClient::tasks" "executionId": c.agents().tasks(id).first_page();
+    "AgentClient::get" "name": c.agents().get(id, None);
+    "AgentClient::definition" "name": c.agents().definition(id, None);
+    "AgentClient::delete" "name": c.agents().delete(id, None);
+    "AgentClient::task_logs" "taskId": c.agents().task_logs(id);
+    "AgentClient::update_task" "workflowId": c.agents().update_task(&update(id, "r", DONE));
+    "AgentClient::update_task" "reference": c.agents().update_task(&update("w", id, DONE));
+    "SkillClient::latest" "name": c.skills().latest(id);
+    "SkillClient::get" "name": c.skills().get(id, "1");
+    "SkillClient::get" "version": c.skills().get("s", id);
+    "SkillClient::file" "name": c.skills().file(id, "1", "p");
+    "SkillClient::file" "version": c.skills().file("s", id, "p");
+    "SkillClient::package" "name": c.skills().package(id, "1");
+    "SkillClient::package" "version": c.skills().package("s", id);
+    "SkillClient::deploy" "name": c.skills().deploy(id, "1", &SkillDeployRequest::new("m"));
+    "SkillClient::deploy" "version": c.skills().deploy("s", id, &SkillDeployRequest::new("m"));
+    "SkillClient::delete" "name": c.skills().delete(id, "1");
+    "SkillClient::delete" "version": c.skills().delete("s", id);
     "FileClient::create" "workflow_id": c.files().create(&FileUploadRequest::new(id, "f"));
     "FileClient::get" "workflowId": c.files().get(id, "f");
     "FileClient::get" "fileId": c.files().get("w", id);
@@ -283,6 +325,50 @@ const VALUES: &[Row] = rows! { c, _id;
         c.admin().update_through_queue(&QueueUpdate::by_reference("w", "r", LATER()));
     "AdminClient::update_through_queue" "output":
         c.admin().update_through_queue(&QueueUpdate::by_id("w", "t", DONE).output(true));
+    "SecretClient::value" "key": c.secrets().value("not a key");
+    "SecretClient::value" "key": c.secrets().value("v2");
+    "SecretClient::put" "key": c.secrets().put("v2", &Secret::new("v"));
+    "SecretClient::put" "value": c.secrets().put("KEY", &Secret::new(""));
+    "SecretClient::delete" "key": c.secrets().delete("ä");
+    "SecretClient::exists" "key": c.secrets().exists("a.b");
+    "AgentClient::compile" "agent_config": c.agents().compile(&AgentStartRequest::named("a"));
+    "AgentClient::compile" "agent_config": c.agents().compile(&AgentStartRequest::configured("text"));
+    "AgentClient::deploy" "raw_config": c.agents().deploy(&AgentStartRequest::of_framework("openai", json!([])));
+    "AgentClient::start" "name": c.agents().start(&AgentStartRequest::default().prompt("p"));
+    "AgentClient::start" "name": c.agents().start(&AgentStartRequest::of_framework("openai", json!({})).prompt("p").version(1));
+    "AgentClient::start" "agent_config": c.agents().start(&named_and_described());
+    "AgentClient::start" "prompt": c.agents().start(&AgentStartRequest::named("a").prompt(" "));
+    "AgentClient::start" "context": c.agents().start(&AgentStartRequest::named("a").context(1));
+    "AgentClient::start" "static_plan": c.agents().start(&AgentStartRequest::named("a").prompt("p").static_plan("s"));
+    "AgentClient::inspect_plan" "agent_config": c.agents().inspect_plan(&1.into(), &RawJson::default());
+    "AgentClient::inspect_plan" "plan": c.agents().inspect_plan(&RawJson::default(), &1.into());
+    "AgentClient::get" "name": c.agents().get("list", None);
+    "AgentClient::push_event" "type": c.agents().push_event("e", &event("done"));
+    "AgentClient::push_event" "type": c.agents().push_event("e", &JsonMap::new());
+    "AgentClient::search" "agentName": c.agents().search(&AgentSearch::new().agent("")).first_page();
+    "AgentClient::search" "page_size": c.agents().search(&AgentSearch::new().page_size(0)).first_page();
+    "AgentClient::search_workflows" "page_size": c.agents().search_workflows(page(0)).first_page();
+    "AgentClient::tasks" "status":
+        c.agents().tasks(WorkflowTasksQuery::new("w").status("FAILED".into()).status("COMPLETED".into())).first_page();
+    "AgentClient::rerun" "task_input": c.agents().rerun("e", &RerunWorkflowRequest::new().from_task("t").task_input(1));
+    "AgentClient::prune" "age": c.agents().prune(Duration::ZERO, Removal::Delete);
+    "AgentClient::prune" "age": c.agents().prune(Duration::MAX, Removal::Delete);
+    "AgentClient::update_task" "status": c.agents().update_task(&update("w", "r", LATER()));
+    "AgentClient::update_task" "output": c.agents().update_task(&update("w", "r", DONE).output(3));
+    "AgentClient::track" "workflow_name": c.agents().track(&TrackingRequest::new(" "));
+    "AgentClient::track" "input": c.agents().track(&TrackingRequest::new("w").input(1));
+    "AgentClient::inject_task" "reference_task_name": c.agents().inject_task("e", &InjectTaskRequest::tool("t", ""));
+    "AgentClient::inject_task" "input_data": c.agents().inject_task("e", &InjectTaskRequest::tool("t", "r").input(1));
+    "AgentClient::pause_all" "execution_ids": c.agents().pause_all::<&str>(&[]);
+    "AgentClient::resume_all" "execution_ids": c.agents().resume_all(&["a", ""]);
+    "AgentClient::restart_all" "execution_ids": c.agents().restart_all(&["a"; 1001]);
+    "AgentClient::restart_all_with_latest_definitions" "execution_ids":
+        c.agents().restart_all_with_latest_definitions(&[""]);
+    "AgentClient::retry_all" "execution_ids": c.agents().retry_all(&[""]);
+    "AgentClient::cancel_all" "execution_ids": c.agents().cancel_all(&[""], None);
+    "SkillClient::register" "package": c.skills().register(None, b"");
+    "SkillClient::register" "version": c.skills().register(Some(""), b"zip");
+    "SkillClient::file" "path": c.skills().file("s", "1", " ");
     "FileClient::part_url" "part_number": c.files().part_url(&MultipartUpload::new("w", "f", "u"), 0);
     "FileClient::complete_multipart" "part_etags": c.files().complete_multipart(&MultipartUpload::new("w", "f", "u"), &[]);
     "FileClient::create" "file_name": c.files().create(&FileUploadRequest::new("w", ""));
@@ -299,6 +385,16 @@ fn LATER() -> TaskResultStatus {
 
 fn update(workflow_id: &str, reference: &str, status: TaskResultStatus) -> ReferenceUpdate {
     ReferenceUpdate::new(workflow_id, reference, status)
+}
+
+fn event(kind: &str) -> JsonMap {
+    JsonMap::from([("type".to_owned(), kind.into())])
+}
+
+fn named_and_described() -> AgentStartRequest {
+    let mut request = AgentStartRequest::configured(json!({"name": "a"})).prompt("p");
+    request.name = Some("a".to_owned());
+    request
 }
 
 fn negative_callback() -> TaskResult {
@@ -424,13 +520,25 @@ fn no_method_of_a_client_is_left_out() {
     let of_tables: BTreeSet<&str> = IDS.iter().chain(VALUES).map(|row| row.0).collect();
     assert_eq!(of_tables, of_sources, "left: in the tables; right: methods of the sources that take something");
     assert!(methods.len() > of_sources.len() && of_sources.len() > 90, "{} methods were found", methods.len());
-    for client in ["Task", "Workflow", "WorkflowBulk", "Metadata", "Event", "Schedule", "Admin", "File"] {
+    for client in [
+        "Task",
+        "Workflow",
+        "WorkflowBulk",
+        "Metadata",
+        "Event",
+        "Schedule",
+        "Admin",
+        "Secret",
+        "Agent",
+        "Skill",
+        "File",
+    ] {
         assert!(methods.iter().any(|(name, _)| name.starts_with(&format!("{client}Client::"))), "{client}Client");
     }
 }
 
 /// Parameters of which any value can be right, or which only the server knows to be wrong.
-const FREE: &[&str] = &["start: u16", "version: u16", "content: &[u8]"];
+const FREE: &[&str] = &["start: u16", "version: u16", "content: &[u8]", "message: &str"];
 
 #[test]
 fn no_text_list_or_number_that_a_method_takes_is_left_out() {

@@ -174,20 +174,26 @@ impl WorkflowBulkClient {
         workflow_ids: &[I],
         params: &[(&str, &str)],
     ) -> Result<BulkOutcome<T>> {
-        let ids: Vec<&str> = workflow_ids.iter().map(AsRef::as_ref).collect();
-        if !(1..=MOST_IDS).contains(&ids.len()) {
-            let message = format!("workflow_ids holds {} ids; it must hold from 1 to 1,000", ids.len());
-            return Err(Error::invalid(verb, message));
-        }
-        if ids.contains(&"") {
-            return Err(Error::invalid(verb, "workflow_ids must not hold an empty id"));
-        }
+        let ids = check_ids(verb, "workflow_ids", workflow_ids)?;
         let mut request = Request::new(method, route, &[], (verb, ""))?.json(&ids)?;
         for (name, value) in params {
             request = request.query(name, value);
         }
         self.http.send(&request)?.json()
     }
+}
+
+/// The ids of a call about many workflows, which is what executions of agents are too.
+pub(crate) fn check_ids<'a, I: AsRef<str>>(verb: &str, name: &str, ids: &'a [I]) -> Result<Vec<&'a str>> {
+    let ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
+    if !(1..=MOST_IDS).contains(&ids.len()) {
+        let message = format!("{name} holds {} ids; it must hold from 1 to 1,000", ids.len());
+        return Err(Error::invalid(verb, message));
+    }
+    if ids.contains(&"") {
+        return Err(Error::invalid(verb, format!("{name} must not hold an empty id")));
+    }
+    Ok(ids)
 }
 
 const GET: Call = (Method::Post, "/workflow/bulk/search", "get workflows");

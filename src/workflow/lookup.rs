@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use super::{Workflow, WorkflowClient, WorkflowStatus};
 use crate::{
     error::{Error, Result, excerpt},
-    http::{Method, Request},
+    http::{Http, Method, Request},
     json::{length, wire},
     search::{Index, Place, Search, SearchRequest},
     task::{ExternalStorageLocation, PayloadOperation, PayloadType, Task, TaskStatus, epoch_millis, storage_location},
@@ -202,18 +203,7 @@ impl WorkflowClient {
     /// The tasks of a workflow, page by page: `GET /workflow/{workflowId}/tasks`. Nothing is sent before the [`Search`] is
     /// read; its first answer is [`Error::is_not_found`] when there is no such workflow.
     pub fn tasks(&self, query: impl Into<WorkflowTasksQuery>) -> Search<Task> {
-        let query = query.into();
-        let problem = query.statuses.iter().find_map(|status| status.problem("status"));
-        let place = Place {
-            verb: "get tasks of workflow",
-            route: "/workflow/{workflowId}/tasks",
-            values: vec![query.workflow_id],
-            size_name: "count",
-            params: query.statuses.iter().map(|status| ("status", status.as_str().to_owned())).collect(),
-            problem,
-            index: None,
-        };
-        Search::new(&self.http, place, query.page)
+        tasks_of(&self.http, ("get tasks of workflow", "/workflow/{workflowId}/tasks"), None, query.into())
     }
 
     /// The workflows of a name with this correlation id: `GET /workflow/{name}/correlated/{correlationId}`.
@@ -323,4 +313,26 @@ impl WorkflowClient {
     ) -> Result<ExternalStorageLocation> {
         storage_location(&self.http, "/workflow/externalstoragelocation", path, operation, payload)
     }
+}
+
+/// The tasks of a workflow page by page, by a verb and a route, with so many states at most.
+pub(crate) fn tasks_of(
+    http: &Arc<Http>,
+    (verb, route): (&'static str, &'static str),
+    most_statuses: Option<usize>,
+    query: WorkflowTasksQuery,
+) -> Search<Task> {
+    let unknown = query.statuses.iter().find_map(|status| status.problem("status"));
+    let many = most_statuses.filter(|most| query.statuses.len() > *most);
+    let many = many.map(|most| format!("status is given {} times; this route takes {most}", query.statuses.len()));
+    let place = Place {
+        verb,
+        route,
+        values: vec![query.workflow_id],
+        size_name: "count",
+        params: query.statuses.iter().map(|status| ("status", status.as_str().to_owned())).collect(),
+        problem: unknown.or(many),
+        index: None,
+    };
+    Search::new(http, place, query.page)
 }

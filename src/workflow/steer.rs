@@ -59,6 +59,20 @@ impl RerunWorkflowRequest {
         self.correlation_id = Some(id.into());
         self
     }
+
+    /// What is wrong with it, if anything.
+    pub(crate) fn problem(&self) -> Option<String> {
+        for (name, input) in [("task_input", &self.task_input), ("workflow_input", &self.workflow_input)] {
+            if let Some(input) = input.as_ref().filter(|input| !input.is_object()) {
+                return Some(format!("{name} must be a JSON object (given: `{}`)", excerpt(input.get())));
+            }
+        }
+        match self.re_run_from_task_id.as_deref() {
+            Some("") => Some("re_run_from_task_id must not be empty".to_owned()),
+            None if self.task_input.is_some() => Some("task_input is given, but no task to begin with".to_owned()),
+            _ => None,
+        }
+    }
 }
 
 /// The input and output that a skipped task is to have, for [`WorkflowClient::skip_task`].
@@ -101,7 +115,7 @@ pub enum Removal {
 
 impl Removal {
     /// As the parameter `archiveWorkflow`.
-    pub(super) fn archives(self) -> &'static str {
+    pub(crate) fn archives(self) -> &'static str {
         match self {
             Self::Archive => "true",
             Self::Delete => "false",
@@ -179,18 +193,8 @@ impl WorkflowClient {
     /// [`ErrorKind::Conflict`]: crate::ErrorKind::Conflict
     pub fn rerun(&self, workflow_id: &str, request: &RerunWorkflowRequest) -> Result<String> {
         let about = ("rerun workflow", workflow_id);
-        let invalid = |message| Err(Error::invalid(format!("rerun workflow {}", excerpt(workflow_id)), message));
-        for (name, input) in [("task_input", &request.task_input), ("workflow_input", &request.workflow_input)] {
-            if let Some(input) = input.as_ref().filter(|input| !input.is_object()) {
-                return invalid(format!("{name} must be a JSON object (given: `{}`)", excerpt(input.get())));
-            }
-        }
-        match request.re_run_from_task_id.as_deref() {
-            Some("") => return invalid("re_run_from_task_id must not be empty".to_owned()),
-            None if request.task_input.is_some() => {
-                return invalid("task_input is given, but no task to begin with".to_owned());
-            }
-            _ => {}
+        if let Some(problem) = request.problem() {
+            return Err(Error::invalid(format!("rerun workflow {}", excerpt(workflow_id)), problem));
         }
         let sent = Request::new(Method::Post, "/workflow/{workflowId}/rerun", &[workflow_id], about)?.json(request)?;
         self.http.send(&sent)?.text()
@@ -284,7 +288,7 @@ impl WorkflowClient {
 }
 
 /// A refusal in these words means that the workflow is in a state that forbids the operation, whatever its status says.
-pub(super) fn said<T>(outcome: Result<T>, words: &str) -> Result<T> {
+pub(crate) fn said<T>(outcome: Result<T>, words: &str) -> Result<T> {
     outcome.map_err(|error| match error.server_message() {
         Some(message) if message.contains(words) => error.into_conflict(),
         _ => error,

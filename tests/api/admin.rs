@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Api, LONG, eventually, fails, holds};
 
 /// Starts a workflow that waits for a human, which the server keeps in no queue.
-fn start_human(api: &Api) -> String {
+pub(crate) fn start_human(api: &Api) -> String {
     let mut node = WorkflowTask::simple("human", "h");
     node.task_type = Some("HUMAN".to_owned());
     api.client.metadata().update_workflow(&WorkflowDef::new(api.name("w")).task(node)).unwrap();
@@ -83,7 +83,7 @@ pub(crate) fn update_through_queue(api: &Api) {
 }
 
 /// What these tests need of a server that `.ci/server` has not started.
-const VALUES: &str =
+pub(crate) const VALUES: &str =
     "the process of the server must have CONDUCTOR_ENV_PLACE=here and CONDUCTOR_SECRET_KEY=hush in its environment";
 
 pub(crate) fn environment(api: &Api) {
@@ -102,6 +102,15 @@ pub(crate) fn environment(api: &Api) {
 pub(crate) fn secret_names(api: &Api) {
     let names = api.client.admin().secret_names().unwrap();
     assert!(names.iter().any(|name| name == "KEY"), "{VALUES}: {names:?}");
+}
+
+/// Without a key some can't be used.
+pub(crate) fn providers(api: &Api) {
+    let providers = api.client.admin().providers().unwrap();
+    assert!(!providers.managed_by_host);
+    let named = |name: &str| providers.providers.iter().find(|provider| provider.name == name).expect(name);
+    assert!(!named("cohere").configured && named("cohere").base_url.is_none(), "{providers:?}");
+    assert!(named("ollama").base_url.is_some() && named("ollama").reachable.is_some(), "{providers:?}");
 }
 
 /// The worker alone is told a secret: the server keeps the reference, for an output too.
@@ -177,6 +186,10 @@ pub(crate) mod refused {
 
     pub(crate) fn secret_names(api: &Api) {
         lost(api.elsewhere().admin().secret_names());
+    }
+
+    pub(crate) fn providers(api: &Api) {
+        lost(api.elsewhere().admin().providers());
     }
 
     pub(crate) fn version(api: &Api) {

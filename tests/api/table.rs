@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use super::{Test, admin, bulk, events, files, metadata, schedules, sub_workflows, tasks, workflows};
+use super::{
+    Test, admin, agents, bulk, events, files, metadata, schedules, secrets, skills, sub_workflows, tasks, workflows,
+};
 
 /// An operation.
 #[derive(Clone, Copy)]
@@ -48,7 +50,10 @@ macro_rules! row {
 
 const NO_PARTS: &str = "the server's own store refuses uploads in parts; other stores are outside the server";
 
+const NO_STORE: &str = "the reference server's secrets are variables of its process, which can't be written";
+
 const NO_PARAMETER: &str = "there is no parameter that could be wrong";
+const REFUSED_BEFORE: &str = "what the server would refuse is refused before it is asked";
 const ANY_VALUE: &str = "any value is right to the server, and one that it does not know is no error";
 
 /// What the embedded server serves too.
@@ -163,6 +168,58 @@ pub(crate) const REAL_ONLY: &[Row] = &[
     row!("GET /environment", ["AdminClient::environment"], never NO_PARAMETER, admin::environment),
     row!("GET /environment/{key}", ["AdminClient::environment_value"], never ANY_VALUE, admin::environment),
     row!("GET /secrets", ["AdminClient::secret_names"], never NO_PARAMETER, admin::secret_names),
+    row!("GET /secrets/v2", ["SecretClient::list"], never NO_PARAMETER, secrets::list),
+    row!("GET /secrets/{key}", ["SecretClient::value"], secrets::value),
+    row!("PUT /secrets/{key}", ["SecretClient::put"], not NO_STORE, secrets::put),
+    row!("DELETE /secrets/{key}", ["SecretClient::delete"], not NO_STORE, secrets::delete),
+    row!("GET /secrets/{key}/exists", ["SecretClient::exists"], never REFUSED_BEFORE, secrets::exists),
+    row!("GET /providers/status", ["AdminClient::providers"], never NO_PARAMETER, admin::providers),
+    row!("POST /agent/compile", ["AgentClient::compile"], agents::compile),
+    row!("POST /agent/inspect-plan", ["AgentClient::inspect_plan"], agents::inspect_plan),
+    row!("POST /agent/deploy", ["AgentClient::deploy"], agents::deploy),
+    row!("POST /agent/start", ["AgentClient::start"], agents::start),
+    row!("GET /agent/list", ["AgentClient::list"], never NO_PARAMETER, agents::list),
+    row!("GET /agent/{name}", ["AgentClient::get"], agents::deploy),
+    row!("DELETE /agent/{name}", ["AgentClient::delete"], agents::deploy),
+    row!("GET /agent/definitions/{name}", ["AgentClient::definition"], agents::deploy),
+    row!("GET /agent/stream/{id}", ["AgentClient::events"], agents::events),
+    row!("POST /agent/events/{id}", ["AgentClient::push_event"], never ANY_VALUE, agents::push_event),
+    row!("POST /agent/{id}/respond", ["AgentClient::respond"], agents::respond),
+    row!("GET /agent/executions", ["AgentClient::search"], agents::search),
+    row!("GET /agent/executions/search", ["AgentClient::search_workflows"], agents::search_workflows),
+    row!("GET /agent/{id}/status", ["AgentClient::status"], agents::look),
+    row!("GET /agent/executions/{id}", ["AgentClient::execution"], agents::look),
+    row!("GET /agent/execution/{id}", ["AgentClient::run"], agents::look),
+    row!("GET /agent/executions/{id}/full", ["AgentClient::workflow"], agents::look),
+    row!("GET /agent/executions/{id}/tasks", ["AgentClient::tasks"], agents::tasks),
+    row!("PUT /agent/{id}/pause", ["AgentClient::pause"], agents::pause_and_resume),
+    row!("PUT /agent/{id}/resume", ["AgentClient::resume"], agents::pause_and_resume),
+    row!("DELETE /agent/{id}/cancel", ["AgentClient::cancel"], agents::cancel),
+    row!("POST /agent/{id}/stop", ["AgentClient::stop"], agents::stop_and_signal),
+    row!("POST /agent/{id}/signal", ["AgentClient::signal"], agents::stop_and_signal),
+    row!("POST /agent/executions/{id}/restart", ["AgentClient::restart", "AgentClient::restart_with_latest_definition"], agents::again),
+    row!("POST /agent/executions/{id}/retry", ["AgentClient::retry", "AgentClient::retry_within_sub_workflows"], agents::again),
+    row!("POST /agent/executions/{id}/rerun", ["AgentClient::rerun"], agents::again),
+    row!("DELETE /agent/executions/{id}/record", ["AgentClient::remove"], agents::remove),
+    row!("POST /agent/executions/prune", ["AgentClient::prune"], never REFUSED_BEFORE, agents::prune),
+    row!("POST /agent/tasks/{id}/{ref}/{status}", ["AgentClient::update_task"], agents::update_task),
+    row!("GET /agent/tasks/{taskId}/log", ["AgentClient::task_logs"], never ANY_VALUE, agents::task_logs),
+    row!("POST /agent/execution", ["AgentClient::track"], never REFUSED_BEFORE, agents::track),
+    row!("POST /agent/{id}/tasks", ["AgentClient::inject_task"], agents::tracked),
+    row!("POST /agent/execution/{id}/complete", ["AgentClient::complete_tracked"], agents::tracked),
+    row!("PUT /agent/executions/bulk/pause", ["AgentClient::pause_all"], agents::all),
+    row!("PUT /agent/executions/bulk/resume", ["AgentClient::resume_all"], agents::all),
+    row!("POST /agent/executions/bulk/restart", ["AgentClient::restart_all", "AgentClient::restart_all_with_latest_definitions"], agents::all),
+    row!("POST /agent/executions/bulk/retry", ["AgentClient::retry_all"], agents::all),
+    row!("POST /agent/executions/bulk/terminate", ["AgentClient::cancel_all"], agents::all),
+    row!("POST /skills/register", ["SkillClient::register"], skills::register),
+    row!("GET /skills", ["SkillClient::list", "SkillClient::all_versions"], never NO_PARAMETER, skills::list),
+    row!("GET /skills/{name}", ["SkillClient::latest"], skills::get),
+    row!("GET /skills/{name}/versions/{version}", ["SkillClient::get"], skills::get),
+    row!("GET /skills/{name}/versions/{version}/files", ["SkillClient::file"], skills::content),
+    row!("GET /skills/{name}/versions/{version}/package", ["SkillClient::package"], skills::content),
+    row!("POST /skills/{name}/versions/{version}/deploy", ["SkillClient::deploy"], skills::deploy),
+    row!("DELETE /skills/{name}/versions/{version}", ["SkillClient::delete"], skills::delete),
     row!("POST /files", ["FileClient::create"], never ANY_VALUE, files::create),
     row!("GET /files/{wf}/{file}", ["FileClient::get"], files::get),
     row!("GET /files/{wf}/{file}/upload-url", ["FileClient::upload_url"], files::upload_url),
