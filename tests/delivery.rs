@@ -146,6 +146,8 @@ fn a_result_that_the_server_refuses_is_replaced_by_one_small_failure() {
         let updates = server.wait_for_updates("t0", 2);
         assert_eq!(stop_clean(handle).completed, 1, "{what}");
         let updates = (server.updates("t0").len() == 2).then_some(updates).expect(what);
+        // What is refused was not taken, so there is nothing to look at.
+        assert!(server.calls(&Call::Get("t0".into())).is_empty(), "{what}");
         assert_eq!(updates[1].status(), "FAILED_WITH_TERMINAL_ERROR", "{what}");
         assert!(updates[1].reason().contains("the server refuses the result"), "{what}: {}", updates[1].reason());
         assert!(updates[1].body.len() < 1000, "{what}: {} bytes", updates[1].body.len());
@@ -310,11 +312,70 @@ fn an_unanswered_in_progress_result_is_let_go_where_no_look_is_allowed() {
     let worker = Worker::new("job", |_, _: Value| -> Result<(), TaskError> {
         Err(TaskError::in_progress(Duration::from_secs(5)))
     });
-    let handle = start(&server, worker.poll_timeout(Duration::from_millis(200)));
+    let (told_in, told) = bounded(2);
+    let runner = TaskRunner::new(&server.client()).worker(worker.poll_timeout(Duration::from_millis(200))).threads(1);
+    let handle = runner.on_undeliverable(move |lost| told_in.send(lost.clone()).unwrap()).start().unwrap();
     let looks = Call::Get("t0".into());
     server.wait_for("five looks", |all| all.iter().filter(|r| r.call == looks && r.answered.is_some()).count() >= 5);
     assert_eq!(stop_clean(handle).completed, 1);
     assert_eq!(server.updates("t0").len(), 1);
+    assert_eq!(told.try_iter().count(), 1);
+}
+
+#[test]
+fn an_unanswered_in_progress_result_outlasts_a_server_that_can_not_be_looked_at() {
+    let server = Server::start(|r| match &r.call {
+        Call::Update(_) if r.nth == 0 => Some(Answer::refused(500, "no connection to the database")),
+        Call::Get(_) if r.nth < 9 => Some(Answer::refused(500, "no connection to the database")),
+        Call::Get(id) => Some(Answer::json(200, &task(id))),
+        _ => None,
+    });
+    server.add([task("t0")]);
+    let worker = Worker::new("job", |_, _: Value| -> Result<(), TaskError> {
+        Err(TaskError::in_progress(Duration::from_secs(60)))
+    });
+    let handle = start(&server, worker.poll_timeout(Duration::from_millis(200)));
+    let is_long_since = |all: &[Request]| {
+        let looks: Vec<_> = all.iter().filter(|r| matches!(r.call, Call::Get(_))).collect();
+        looks.last().is_some_and(|last| last.at - looks[0].at > Duration::from_secs(11))
+    };
+    // Looks of other reports are given up after ten seconds.
+    assert!(server.comes(Duration::from_secs(60), is_long_since));
+    // The stop brings the next looks forward.
+    assert_eq!(stop_clean(handle).completed, 1);
+    assert_eq!(server.updates("t0").len(), 2);
+}
+
+#[test]
+fn an_unanswered_in_progress_result_is_sent_again_where_its_id_fits_no_path() {
+    let server = Server::start(|r| match &r.call {
+        Call::Update(_) if r.nth == 0 => Some(Answer::html(503)),
+        _ => None,
+    });
+    server.add([task("t/0")]);
+    let worker = Worker::new("job", |_, _: Value| -> Result<(), TaskError> {
+        Err(TaskError::in_progress(Duration::from_secs(60)))
+    });
+    let handle = start(&server, worker.poll_timeout(Duration::from_millis(200)));
+    server.wait_for_updates("t/0", 2);
+    assert_eq!(stop_clean(handle).completed, 1);
+}
+
+#[test]
+fn a_refused_result_that_may_have_been_taken_is_set_aside_where_no_look_is_answered() {
+    let server = Server::start(|r| match &r.call {
+        Call::Update(_) if r.nth == 0 => Some(Answer::Reset),
+        Call::Update(_) => Some(Answer::status(413, "text/plain", "too large")),
+        Call::Get(_) => Some(Answer::html(503)),
+        _ => None,
+    });
+    server.add([task("t0")]);
+    let (told_in, told) = bounded(2);
+    let runner = TaskRunner::new(&server.client()).worker(echo()).threads(1);
+    let handle = runner.on_undeliverable(move |lost| told_in.send(lost.clone()).unwrap()).start().unwrap();
+    assert_eq!(told.recv_timeout(Duration::from_secs(90)).unwrap().task_id, "t0");
+    assert_eq!(stop_clean(handle).completed, 1);
+    assert!(server.updates("t0").iter().all(|u| u.status() == "COMPLETED"));
 }
 
 #[test]

@@ -251,6 +251,69 @@ fn a_result_after_an_unanswered_heartbeat_is_sent_although_no_look_is_answered()
 }
 
 #[test]
+fn an_acknowledged_result_that_is_still_looked_at_counts_as_delivered() {
+    let gate = Gate::new();
+    let seen = gate.clone();
+    let server = Server::start(move |r| match &r.call {
+        Call::Heartbeat(_) => {
+            seen.open();
+            Some(Answer::Reset)
+        }
+        // The first tells that the server is there.
+        Call::Get(id) if r.nth == 0 => Some(Answer::json(200, &task(id))),
+        Call::Get(_) => Some(Answer::Never),
+        _ => None,
+    });
+    server.add([short("t0")]);
+    let handle = start(&server, waiting(&gate));
+    server.wait_for("a look after the result", |all| {
+        all.iter().rposition(|r| matches!(r.call, Call::Get(_))) > all.iter().position(Request::is_update)
+            && all.iter().any(Request::is_update)
+    });
+    let report = handle.stop(Duration::from_millis(300));
+    assert!(report.undelivered.is_empty(), "{report:?}");
+}
+
+#[test]
+fn the_doubt_about_a_heartbeat_outlives_an_in_progress_result() {
+    let gate = Gate::new();
+    let (seen, is_reported) = (gate.clone(), AtomicBool::new(false));
+    let back = task_with("t0", json!({"pollCount": 2}));
+    let server = Server::start(move |r| match &r.call {
+        Call::Heartbeat(_) => {
+            seen.open();
+            Some(Answer::Reset)
+        }
+        Call::Get(id) if r.nth < 2 => Some(Answer::json(200, &task(id))),
+        Call::Get(id) => Some(Answer::json(200, &task_with(id, json!({"status": "COMPLETED"})))),
+        Call::Update(_) if r.nth == 0 => {
+            is_reported.store(true, Ordering::Release);
+            None
+        }
+        _ if r.is_poll() && is_reported.swap(false, Ordering::AcqRel) => {
+            Some(Answer::tasks(std::slice::from_ref(&back)))
+        }
+        _ => None,
+    });
+    server.add([short("t0")]);
+    let worker = Worker::new("job", move |cx, input: Value| match cx.poll_count() {
+        1 => {
+            gate.pass();
+            Err(TaskError::in_progress(Duration::ZERO))
+        }
+        _ => Ok(input),
+    });
+    let handle = start(&server, worker.poll_timeout(Duration::from_millis(200)));
+    let look = Call::Get("t0".into());
+    server.wait_for("four looks", |all| all.iter().filter(|r| r.call == look && r.answered.is_some()).count() == 4);
+    assert_eq!(stop_clean(handle).completed, 2);
+    let all = server.requests();
+    let order: Vec<_> = all.iter().filter(|r| r.is_update() || r.call == look).map(|r| r.call == look).collect();
+    // Each result waits for the heartbeat, and the last is looked at as well.
+    assert_eq!(order, [true, false, true, false, true, true]);
+}
+
+#[test]
 fn other_tasks_keep_their_heartbeats_while_one_heartbeat_is_never_answered() {
     let server = Server::start(|r| (r.call == Call::Heartbeat("t0".into())).then_some(Answer::Never));
     server.add([short("t0"), short("t1")]);

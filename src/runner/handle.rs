@@ -161,7 +161,7 @@ impl RunnerHandle {
         self.alarm.stop();
         let grace_end = begun + grace.min(FAR);
         self.hurry(grace_end);
-        let is_idle = || self.polls_have_ended() && !self.register.any(|stage| stage != Stage::Reporting);
+        let is_idle = || self.polls_have_ended() && !self.register.any(|stage| !stage.is_done());
         let forced = self.wait(grace_end, Duration::ZERO, force, is_idle);
         // Whoever takes a task from now on gives it back; what nobody takes is given back here, twice, since a last poll may
         // bring more.

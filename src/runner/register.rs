@@ -32,6 +32,15 @@ pub(crate) enum Stage {
     Running,
     /// Done, its report not acknowledged.
     Reporting,
+    /// Done, its report acknowledged and still looked at.
+    Acknowledged,
+}
+
+impl Stage {
+    /// Whether nothing is left but its report.
+    pub(crate) fn is_done(self) -> bool {
+        matches!(self, Self::Reporting | Self::Acknowledged)
+    }
 }
 
 /// How a task left this process.
@@ -78,6 +87,10 @@ struct State {
     report_on_wire: bool,
     /// A heartbeat got no clear answer, so it may still be under way on the server.
     doubtful_beat: bool,
+    /// One ever did.
+    was_doubtful: bool,
+    /// No heartbeat is sent before this, as a try of the report may still be under way on the server.
+    quiet_until: Option<Instant>,
     /// When the server first said, with nothing else since, that it knows no such task.
     gone_since: Option<Instant>,
     /// The server has ended the task, so it takes no result any more.
@@ -135,6 +148,8 @@ impl Held {
             beating: false,
             report_on_wire: false,
             doubtful_beat: false,
+            was_doubtful: false,
+            quiet_until: None,
             gone_since: None,
             ended: false,
             n_failed_beats: 0,
@@ -176,6 +191,11 @@ impl Held {
         state.reports_in_progress = in_progress;
     }
 
+    /// Notes whether the server has acknowledged the report.
+    pub(super) fn set_acknowledged(&self, is_so: bool) {
+        self.state().stage = if is_so { Stage::Acknowledged } else { Stage::Reporting };
+    }
+
     /// Whether the server still takes a result: false once it is known to have ended the task.
     pub(super) fn is_wanted(&self) -> bool {
         !self.state().ended
@@ -191,7 +211,7 @@ impl Held {
         {
             let mut state = self.state();
             // A look that has begun earlier may see what our own report did.
-            if state.stage == Stage::Reporting {
+            if state.stage.is_done() {
                 return;
             }
             state.ended = true;
@@ -239,7 +259,8 @@ impl Held {
 
     /// Notes a heartbeat that was sent beside the keeper's and got no clear answer.
     pub(super) fn doubt_beat(&self) {
-        self.state().doubtful_beat = true;
+        let mut state = self.state();
+        (state.doubtful_beat, state.was_doubtful) = (true, true);
     }
 
     /// Whether a heartbeat was sent after this.
@@ -252,6 +273,16 @@ impl Held {
         self.state().report_on_wire = false;
     }
 
+    /// Lets heartbeats go on a while after a try that got no answer: it may still be under way on the server.
+    pub(super) fn end_unanswered_report(&self) {
+        /// The longest such while, unless the lease is short.
+        const MOST: Duration = Duration::from_secs(5);
+        let quiet = self.lease.map_or(MOST, |lease| (lease / 4).min(MOST));
+        let mut state = self.state();
+        state.report_on_wire = false;
+        state.quiet_until = Some(Instant::now() + quiet);
+    }
+
     /// Whether a heartbeat may be sent now, and how long it may take: half of what is left of the lease, so that another one
     /// can follow. While a report is on the wire it may not, and is due again soon.
     pub(super) fn begin_beat(&self, now: Instant) -> Option<Duration> {
@@ -261,7 +292,11 @@ impl Held {
         if state.report_on_wire {
             state.next_beat = self.beat_every.map(|interval| now + beat_again_after(interval, 0));
         }
-        if state.beating || state.report_on_wire || self.is_cancelled() {
+        let quiet_until = state.quiet_until.filter(|until| now < *until);
+        if quiet_until.is_some() {
+            state.next_beat = self.beat_every.and(quiet_until);
+        }
+        if state.beating || state.report_on_wire || quiet_until.is_some() || self.is_cancelled() {
             return None;
         }
         state.beating = true;
@@ -283,6 +318,7 @@ impl Held {
     pub(super) fn fail_beat(&self, asked_to_wait: Option<Duration>, doubtful: bool) {
         let mut state = self.state();
         state.doubtful_beat |= doubtful;
+        state.was_doubtful |= doubtful;
         let pause = self.beat_every.map(|interval| beat_again_after(interval, state.n_failed_beats));
         state.n_failed_beats = state.n_failed_beats.saturating_add(1);
         let next = pause.map(|pause| Instant::now() + pause.max(asked_to_wait.unwrap_or_default()));
@@ -307,7 +343,7 @@ impl Held {
         let wanted = !state.beating && rested && self.signals.heartbeat_wanted.swap(false, Ordering::AcqRel);
         let beat = wanted || !state.beating && state.next_beat.is_some_and(|at| at <= now);
         let over = self.deadline.is_some_and(|deadline| deadline <= now && deadline > state.next_check);
-        let check = state.stage != Stage::Reporting && (over || state.next_check + check_every <= now);
+        let check = !state.stage.is_done() && (over || state.next_check + check_every <= now);
         if check {
             state.next_check = now;
         }
@@ -330,7 +366,7 @@ impl Held {
         }
         let state = self.state();
         let check = match (state.stage, self.deadline) {
-            (Stage::Reporting, _) => None,
+            (stage, _) if stage.is_done() => None,
             (_, Some(deadline)) if deadline > state.next_check => Some(deadline.min(state.next_check + check_every)),
             _ => Some(state.next_check + check_every),
         };
@@ -359,6 +395,9 @@ const BEAT_AT: f64 = 0.8;
 /// A second "no such task" counts only after this: the first may be a server that is just starting.
 pub(super) const GONE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// A heartbeat without an answer is taken to be over after this.
+const DOUBT_LASTS: Duration = Duration::from_secs(120);
+
 /// Several tries fit into what is left of the lease; they become fewer while none gets through.
 fn beat_again_after(interval: Duration, n_failed: u32) -> Duration {
     let first = (interval / 16).clamp(Duration::from_millis(100), Duration::from_secs(15));
@@ -382,6 +421,9 @@ struct Tasks {
     by_id: HashMap<String, Arc<Held>>,
     /// When the keeper will wake by itself.
     planned: Option<Instant>,
+    /// Tasks that were handed back while one of their heartbeats had got no clear answer, and when: should they come again,
+    /// it may still undo their results.
+    doubtful: HashMap<String, Instant>,
     n_reported: u64,
     n_given_back: u64,
 }
@@ -418,6 +460,12 @@ impl Register {
             if !redelivered {
                 return false;
             }
+            if state.was_doubtful {
+                held.doubt_beat();
+            }
+        }
+        if tasks.doubtful.remove(&held.task_id).is_some() {
+            held.doubt_beat();
         }
         tasks.by_id.insert(held.task_id.clone(), held);
         self.wake_keeper(tasks, due);
@@ -444,6 +492,15 @@ impl Register {
         let mut tasks = self.tasks();
         if tasks.by_id.get(&held.task_id).is_some_and(|known| Arc::ptr_eq(known, held)) {
             tasks.by_id.remove(&held.task_id);
+        }
+        let comes_again = {
+            let state = held.state();
+            state.reports_in_progress && state.was_doubtful
+        };
+        if comes_again {
+            let now = Instant::now();
+            tasks.doubtful.retain(|_, since| now.duration_since(*since) < DOUBT_LASTS);
+            tasks.doubtful.insert(held.task_id.clone(), now);
         }
         match end {
             End::Reported => tasks.n_reported += 1,

@@ -151,8 +151,15 @@ impl Delivery {
                 Seen::Ended | Seen::LetGo => return self.settle(report),
                 Seen::Gone(error) => return self.not_taken(report, Verdict::Gone, &error),
                 Seen::Later(error) => return self.again(report, &error),
-                Seen::Unknown(error) => {
+                // No call can look it up.
+                Seen::Unknown(error) if error.kind() == ErrorKind::Invalid => {}
+                Seen::Unknown(error) if report.kind == Kind::GiveBack => {
                     self.tell_unshown(&format!("a task that may be in other hands is let go: {error}"), &report.held);
+                    return self.settle(report);
+                }
+                Seen::Unknown(error) => {
+                    let why = format!("it may have been taken, and the server does not say: {error}");
+                    self.set_aside(&report.held, &report.body, &why);
                     return self.settle(report);
                 }
             }
@@ -160,7 +167,7 @@ impl Delivery {
         if report.held.begin_report() {
             report.late_beat.suspect();
         }
-        if let (true, LateBeat::Awaited(since)) = (is_final, report.late_beat) {
+        if let LateBeat::Awaited(since) = report.late_beat {
             if let Some(pause) = self.late_beat_pause(&mut report, since) {
                 report.held.end_report();
                 return Some(report.wait(pause));
@@ -179,6 +186,7 @@ impl Delivery {
                 self.n_recovered.fetch_add(u64::from(report.has_failed), Ordering::Relaxed);
                 if is_final && (kept_after_a_try || report.late_beat != LateBeat::None) {
                     report.late_beat = LateBeat::Acknowledged;
+                    report.held.set_acknowledged(true);
                     // It holds up no other.
                     self.step_aside(&mut report);
                     return self.verify(report);
@@ -187,10 +195,16 @@ impl Delivery {
             }
             (verdict, outcome) => {
                 let error = outcome.err().unwrap_or_else(|| Error::new(ErrorKind::Server, "update task", "refused"));
-                report.held.end_report();
+                match error.is_ambiguous() {
+                    true => report.held.end_unanswered_report(),
+                    false => report.held.end_report(),
+                }
                 report.held.metrics.update_failed(now.elapsed(), error.kind().as_str());
                 report.has_failed = true;
-                report.may_have_been_taken(&error);
+                // A refusal that is known as one is none of these, whatever its status.
+                if verdict != Verdict::Refused {
+                    report.may_have_been_taken(&error);
+                }
                 let is_too_large = error.is_ambiguous() && report.body.len() >= LARGE_BODY_BYTES;
                 self.not_taken(report, if is_too_large { Verdict::Suspect } else { verdict }, &error)
             }
@@ -211,8 +225,8 @@ impl Delivery {
         }
     }
 
-    /// Looks what became of a task whose report the server may have taken. No answer is waited for as long as it takes, unless
-    /// the report is acknowledged.
+    /// Looks what became of a task whose report the server may have taken. One that may be handed out again is neither sent
+    /// twice nor given up because a server in trouble gives no answer.
     fn see(&self, report: &mut Report) -> Seen {
         let error = match look(&self.client, &report.held) {
             Ok(task) => {
@@ -221,7 +235,8 @@ impl Delivery {
             }
             Err(error) => error,
         };
-        let is_awaited = error.is_retryable() && !report.late_beat.is_acknowledged();
+        let is_in_trouble = error.is_retryable() || error.kind() == ErrorKind::Server;
+        let is_awaited = is_in_trouble && matches!(report.kind, Kind::InProgress | Kind::GiveBack);
         match error {
             error if is_gone(&error) => Seen::Gone(error),
             error if report.failed_looks.permit_another(&error) || is_awaited => Seen::Later(error),
@@ -245,6 +260,7 @@ impl Delivery {
                     return self.settle(report);
                 }
                 report.late_beat = LateBeat::Outwaited;
+                report.held.set_acknowledged(false);
                 report.held.end_report();
                 // The server works, so that what was waited before counts no more.
                 if report.n_undone == 1 {
@@ -342,7 +358,7 @@ impl Delivery {
         let is_ours = report.ambiguous_since.is_none()
             || match self.see(&mut report) {
                 Seen::Ended => return self.settle(report),
-                Seen::Later(e) => return Some(self.after_a_pause(report, e.retry_after())),
+                Seen::Later(e) => return self.again(report, &e),
                 Seen::Ours | Seen::Gone(_) => true,
                 Seen::LetGo | Seen::Unknown(_) => false,
             };
