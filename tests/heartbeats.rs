@@ -275,6 +275,28 @@ fn an_acknowledged_result_that_is_still_looked_at_counts_as_delivered() {
 }
 
 #[test]
+fn a_stop_sends_a_result_although_a_heartbeat_is_never_answered() {
+    let gate = Gate::new();
+    let seen = gate.clone();
+    let server = Server::start(move |r| match &r.call {
+        Call::Heartbeat(_) => {
+            seen.open();
+            Some(Answer::Never)
+        }
+        Call::Get(id) => Some(Answer::json(200, &task_with(id, json!({"status": "COMPLETED"})))),
+        _ => None,
+    });
+    server.add([task("t0")]);
+    let client = Client::new(server.config().request_timeout(Duration::from_secs(60))).unwrap();
+    let worker = waiting(&gate).heartbeat_every(Duration::from_millis(50));
+    let handle = TaskRunner::new(&client).worker(worker).threads(1).start().unwrap();
+    server.wait_for("a heartbeat", |all| all.iter().any(Request::is_heartbeat));
+    let report = handle.stop(Duration::from_secs(1));
+    assert!(report.undelivered.is_empty(), "{report:?}");
+    assert_eq!(server.updates("t0").len(), 1);
+}
+
+#[test]
 fn the_doubt_about_a_heartbeat_outlives_an_in_progress_result() {
     let gate = Gate::new();
     let (seen, is_reported) = (gate.clone(), AtomicBool::new(false));

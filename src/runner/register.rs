@@ -246,12 +246,19 @@ impl Held {
 
     /// Waits until no heartbeat is on the wire and keeps new ones off it, until [`Held::end_report`].
     ///
-    /// Returns whether a heartbeat got no clear answer, so that the report should be looked at afterwards.
-    pub(crate) fn begin_report(&self) -> bool {
+    /// Returns whether a heartbeat got no clear answer, so that the report should be looked at afterwards. One that is still
+    /// on the wire when the runner has to end is waited for no longer.
+    pub(crate) fn begin_report(&self, has_to_end: impl Fn() -> bool) -> bool {
+        /// How often is asked whether it has to end.
+        const ASK: Duration = Duration::from_millis(100);
         let mut state = self.state();
         // Ends when the heartbeat's request does, which is bounded by the request timeout.
         while state.beating {
-            state = self.beat_ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if has_to_end() {
+                state.doubtful_beat = true;
+                break;
+            }
+            state = self.beat_ended.wait_timeout(state, ASK).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.report_on_wire = true;
         std::mem::take(&mut state.doubtful_beat)

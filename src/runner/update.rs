@@ -122,6 +122,11 @@ impl Delivery {
         }
     }
 
+    /// When every report that still waits shall have had its last try; `None` before the runner stops.
+    fn last_try(&self) -> Option<Instant> {
+        *self.last_try.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether reports get through.
     pub(crate) fn is_stuck(&self) -> bool {
         self.is_failing.load(Ordering::Acquire)
@@ -164,7 +169,8 @@ impl Delivery {
                 }
             }
         }
-        if report.held.begin_report() {
+        let has_to_end = || self.last_try().is_some_and(|last_try| last_try <= Instant::now());
+        if report.held.begin_report(has_to_end) {
             report.late_beat.suspect();
         }
         if let LateBeat::Awaited(since) = report.late_beat {
@@ -422,7 +428,7 @@ impl Delivery {
     fn after_a_pause(&self, mut report: Report, asked: Option<Duration>) -> (Report, Duration) {
         let pause = report.backoff.pause(asked, fastrand::f64());
         report.asked_to_wait = asked == Some(pause);
-        let Some(last_try) = *self.last_try.lock().unwrap_or_else(PoisonError::into_inner) else {
+        let Some(last_try) = self.last_try() else {
             return (report, pause);
         };
         if report.asked_to_wait {
