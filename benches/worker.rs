@@ -70,30 +70,34 @@ fn setting(name: &str, default: &str) -> String {
     env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned())
 }
 
+fn tuning(mode: &str) -> Result<fn(Worker) -> Worker, String> {
+    match mode {
+        "default" => Ok(|worker| worker),
+        "tuned" => Ok(|worker| worker.pollers(3)),
+        "longpoll" => Ok(|worker| worker.poll_timeout(Duration::from_secs(1))),
+        _ => Err(format!("BENCH_MODE: `{mode}` is none of default, tuned, longpoll")),
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
     let mut config = Config::from_env()?;
     let url = setting("BENCH_URL", "");
     if !url.is_empty() {
-        config = Config::new(&url)?;
+        config = config.with_server_url(&url)?;
     }
     let client = Client::new(config)?;
     let n_at_once: usize = setting("BENCH_CONC", "10").parse()?;
     let n_types: usize = setting("BENCH_TYPES", "1").parse()?;
     let work = Work::parse(&setting("BENCH_WORK", "noop"))?;
-    let mode = setting("BENCH_MODE", "default");
+    let tune = tuning(&setting("BENCH_MODE", "default"))?;
     let mut runner = TaskRunner::new(&client).threads(n_at_once).grace(GRACE);
     for n in 0..n_types {
         let mut worker = Worker::new(format!("bench_task_{n}"), move |cx: &TaskContext, input| work.run(cx, input));
         if n_types > 1 {
             worker = worker.max_concurrent(n_at_once);
         }
-        worker = match mode.as_str() {
-            "tuned" => worker.pollers(3),
-            "longpoll" => worker.poll_timeout(Duration::from_secs(1)),
-            _ => worker,
-        };
-        runner = runner.worker(worker);
+        runner = runner.worker(tune(worker));
     }
     let report = runner.run_until_signal()?;
     log::info!("{report:?}");

@@ -10,9 +10,10 @@ use std::{error::Error, time::Duration};
 
 use conductor_sync::{
     Client, Config, RetryLogic, StartWorkflowRequest, TaskContext, TaskDef, TaskError, TaskRunner, Worker, WorkflowDef,
-    WorkflowTask, embedded::EmbeddedServer,
+    WorkflowStatus, WorkflowTask, embedded::EmbeddedServer,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 #[derive(Deserialize)]
 struct Order {
@@ -86,17 +87,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     runner.wait_until_polling(Duration::from_secs(30))?;
 
     let mut ids = Vec::new();
-    for (item, pieces) in [("apple", 3), ("pear", 2), ("apple", 10)] {
-        let input = serde_json::json!({"item": item, "pieces": pieces});
+    let orders = [("apple", 3, "apple: 0.90"), ("pear", 2, "pear: 0.90"), ("apple", 10, "apple: 3.00")];
+    for (item, pieces, _) in orders {
+        let input = json!({"item": item, "pieces": pieces});
         ids.push(client.workflows().start(&StartWorkflowRequest::new("quickstart_order").input(input))?);
     }
-    for id in &ids {
+    for (id, (.., receipt)) in ids.iter().zip(orders) {
         let done = client.workflows().wait(id, Duration::from_secs(60))?;
         println!("{id} {} {}", done.status, done.output);
+        if done.status != WorkflowStatus::Completed || done.output.to_value()? != json!({"receipt": receipt}) {
+            return Err(format!("{id} should be COMPLETED with the receipt {receipt}").into());
+        }
     }
 
     print!("{}", runner.metrics().summary());
     let report = runner.stop(Duration::from_secs(10));
     println!("stopped: {} tasks completed, clean: {}", report.completed, report.is_clean());
-    Ok(())
+    if report.is_clean() { Ok(()) } else { Err(format!("the stop left something undone: {report:?}").into()) }
 }

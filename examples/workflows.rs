@@ -8,10 +8,11 @@
 use std::{error::Error, time::Duration};
 
 use conductor_sync::{
-    Client, Config, RetryLogic, StartWorkflowRequest, TaskDef, TaskRunner, TypedTask, WorkflowBuilder,
+    Client, Config, RetryLogic, StartWorkflowRequest, TaskDef, TaskRunner, TypedTask, WorkflowBuilder, WorkflowStatus,
     embedded::EmbeddedServer, workflow_input,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 #[derive(Serialize, Deserialize)]
 struct Order {
@@ -79,16 +80,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         .worker(RECEIPT.worker(|_, r| Ok(format!("{}: {}.{:02}", r.item, r.cents / 100, r.cents % 100))))
         .start()?;
 
-    for (item, pieces) in [("apple", 3), ("pear", 11)] {
-        let request = StartWorkflowRequest::new(&*def.name).input(serde_json::json!({"item": item, "pieces": pieces}));
+    for (item, pieces, expected) in [
+        ("apple", 3, json!({"cents": 90, "receipt": "apple: 0.90"})),
+        ("pear", 11, json!({"cents": 330, "receipt": "pear: 3.30"})),
+    ] {
+        let request = StartWorkflowRequest::new(&*def.name).input(json!({"item": item, "pieces": pieces}));
         let id = client.workflows().start(&request)?;
         let done = client.workflows().wait(&id, Duration::from_secs(60))?;
         println!("{} {}", done.status, done.output);
         for task in &done.tasks {
             println!("  {} {} {}", task.reference_task_name, task.status, task.output_data);
         }
+        if done.status != WorkflowStatus::Completed || done.output.to_value()? != expected {
+            return Err(format!("{id} should be COMPLETED with {expected}").into());
+        }
     }
     let report = runner.stop(Duration::from_secs(10));
     println!("stopped, clean: {}", report.is_clean());
-    Ok(())
+    if report.is_clean() { Ok(()) } else { Err(format!("the stop left something undone: {report:?}").into()) }
 }

@@ -1,6 +1,6 @@
 //! [`Config`]: where the server is and how to talk to it. The only reader of the environment.
 
-use std::{env, fmt, time::Duration};
+use std::{env, fmt, net::Ipv6Addr, time::Duration};
 
 use crate::error::{Error, Result};
 
@@ -131,6 +131,24 @@ impl Config {
         Ok(config)
     }
 
+    /// Sets the server's address, by the rules of [`Config::new`], and keeps all else: for programs that take their server
+    /// from elsewhere than the environment.
+    ///
+    /// ```
+    /// use conductor_sync::Config;
+    /// let config = Config::from_env()?.with_server_url("http://conductor.example:8080")?;
+    /// assert_eq!(config.server_url(), "http://conductor.example:8080/api");
+    /// # Ok::<(), conductor_sync::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Config::new`].
+    pub fn with_server_url(mut self, url: &str) -> Result<Self> {
+        self.base = normalise(url)?;
+        self.is_default = false;
+        Ok(self)
+    }
+
     /// Sets the credentials of a server with accounts.
     ///
     /// This version keeps them but does not exchange them for a token yet: requests go out without one, and a client
@@ -212,22 +230,40 @@ fn normalise(url: &str) -> Result<String> {
             "holds credentials: give them with Config::credentials or CONDUCTOR_AUTH_KEY and CONDUCTOR_AUTH_SECRET",
         );
     }
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
-    if host.is_empty() {
-        return bad("has no host");
-    }
-    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
-        return bad("has a bare IPv6 address: put it into brackets, as in http://[::1]:8080/api");
-    }
-    if port.is_some_and(|port| port.parse::<u16>().is_err() || port == "0") {
-        return bad("has a port that is no number from 1 to 65535");
+    if let Some(problem) = problem_of(authority) {
+        return bad(problem);
     }
     let path = path.trim_end_matches('/');
     let api = if path == "/api" || path.ends_with("/api") { "" } else { "/api" };
     Ok(format!("{scheme}://{authority}{path}{api}"))
+}
+
+/// What is wrong with a host and its port.
+fn problem_of(authority: &str) -> Option<&'static str> {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|n| n > 0);
+    if host.is_empty() {
+        Some("has no host")
+    } else if authority.parse::<Ipv6Addr>().is_ok() || host.parse::<Ipv6Addr>().is_ok() {
+        Some("has a bare IPv6 address: put it into brackets, as in http://[::1]:8080/api")
+    } else if let Some(address) = host.strip_prefix('[') {
+        let is_address = address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+        let is_right = is_address && port.is_none_or(is_port);
+        (!is_right).then_some("has no IPv6 address in its brackets, or a bad port: write it as http://[::1]:8080/api")
+    } else if host.contains(':') {
+        Some("has more than one port: write it as http://HOST:PORT/api")
+    } else if host.contains(['[', ']']) {
+        Some("has a bracket in its host: only an IPv6 address is in brackets, as in http://[::1]:8080/api")
+    } else if !host.is_ascii() {
+        Some("has a host name with characters beyond ASCII: write it in its xn-- form (Punycode)")
+    } else if !port.is_none_or(is_port) {
+        Some("has a port that is no number from 1 to 65535")
+    } else {
+        None
+    }
 }
 
 /// A URL fit for a message.
@@ -268,13 +304,35 @@ mod tests {
             ("http://:80", "no host"),
             ("http://host:99999", "port"),
             ("http://host:", "port"),
-            ("http://::1/api", "brackets"),
+            ("http://host:+80", "port"),
+            ("http://host:0", "port"),
+            ("http://::1/api", "bare IPv6"),
+            ("http://fe80::1:8080", "bare IPv6"),
+            ("http://[]", "no IPv6 address"),
+            ("http://[zz]:80", "no IPv6 address"),
+            ("http://[::1", "no IPv6 address"),
+            ("http://[::1]x:80", "no IPv6 address"),
+            ("http://[::1]:+80", "bad port"),
+            ("http://localhost:80:80", "more than one port"),
+            ("http://ho]st", "bracket in its host"),
+            ("http://hôst", "xn--"),
             ("http://host/api?x=1", "query"),
             ("http://host/a b", "blank"),
         ] {
             let error = Config::new(given).unwrap_err().to_string();
             assert!(error.contains(says), "{given}: {error}");
         }
+    }
+
+    #[test]
+    fn another_server_url_keeps_all_else() {
+        let values = [(AUTH_KEY, "k"), (AUTH_SECRET, "s"), (CONNECT_TIMEOUT_MS, "7"), (REQUEST_TIMEOUT_MS, "8")];
+        let lookup = |asked: &str| values.iter().find(|(name, _)| *name == asked).map(|(_, value)| (*value).to_owned());
+        let config = Config::from_lookup(lookup).unwrap().max_answer_bytes(9).with_server_url("http://host").unwrap();
+        assert_eq!((config.server_url(), config.origin()), ("http://host/api", ""));
+        assert!(config.has_credentials());
+        assert_eq!(config.limits(), (Duration::from_millis(7), Duration::from_millis(8), 9));
+        assert!(config.with_server_url("host").is_err());
     }
 
     #[test]

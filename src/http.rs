@@ -50,6 +50,9 @@ const MAX_ERROR_BYTES: u64 = 64 << 10;
 /// Two of these belong to each connection; tasks of usual size fit, larger bodies take several reads.
 const BUFFER_BYTES: usize = 16 << 10;
 
+/// What to do where the server may be another one, or none.
+const CHECK_ADDRESS: &str = "check host and port of the server URL";
+
 /// The longest pause a `Retry-After` can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
@@ -477,7 +480,7 @@ impl Http {
         let limit = request.limit.unwrap_or(self.request_timeout).min(self.request_timeout).as_millis();
         let (kind, message) = match &cause {
             ureq::Error::HostNotFound => {
-                (ErrorKind::Connect, format!("the host of {base} is not known: check the server URL"))
+                (ErrorKind::Connect, format!("the host of {base} is not known: {CHECK_ADDRESS}"))
             }
             ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
                 (ErrorKind::Connect, format!("no connection to {base} in time: is the server up and reachable?"))
@@ -491,7 +494,7 @@ impl Http {
                 if matches!(e.kind(), Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable)
                     || e.to_string().contains("lookup") =>
             {
-                (ErrorKind::Connect, format!("{base} can't be reached: {e}"))
+                (ErrorKind::Connect, format!("{base} can't be reached: {e}: {CHECK_ADDRESS}"))
             }
             ureq::Error::Io(e) if matches!(e.raw_os_error(), Some(23 | 24)) && cfg!(unix) => {
                 (ErrorKind::Local, format!("nothing was sent: {e}: raise the limit of open files"))
@@ -500,13 +503,16 @@ impl Http {
                 ErrorKind::Connect,
                 format!("no TLS connection to {base}: {e}: does the server speak https on this port?"),
             ),
-            ureq::Error::ConnectionFailed => (ErrorKind::Connect, format!("no connection to {base}")),
+            ureq::Error::ConnectionFailed => (ErrorKind::Connect, format!("no connection to {base}: {CHECK_ADDRESS}")),
             ureq::Error::BodyExceedsLimit(limit) => (
                 ErrorKind::TooLarge,
                 format!("the answer is larger than the {limit} bytes allowed by Config::max_answer_bytes"),
             ),
             ureq::Error::BadUri(text) => (ErrorKind::Invalid, format!("{base} is no URL: {text}")),
-            other => (classify(other), format!("no whole answer from {base}: {other}")),
+            // It may also have been cut off on its way.
+            other => {
+                (classify(other), format!("no whole answer from {base}: {other}; if it is always so, {CHECK_ADDRESS}"))
+            }
         };
         Error::new(kind, operation, message).with_source(cause)
     }
@@ -543,6 +549,9 @@ impl Http {
             ));
         } else if kind == ErrorKind::WrongAddress {
             message.push_str(&format!("; no Conductor API answers at {base}: check the server URL"));
+        } else if kind == ErrorKind::Rejected && said.is_none() && !is_plain {
+            // Conductor says in JSON what it does not like.
+            message.push_str(&format!("; perhaps no Conductor API answers at {base}: {CHECK_ADDRESS}"));
         }
         let retryable = said.as_ref().is_some_and(|envelope| envelope.retryable);
         Error::new(kind, operation(request.about), message)

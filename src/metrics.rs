@@ -67,8 +67,12 @@ pub(crate) type Problems = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 /// those that the current SDKs of other languages share together with this SDK's own. No label holds an id or a message.
 /// Above 1,000 task types the further ones share the series of `taskType="other"`; the same goes for workflow types.
 /// `status` is `SUCCESS` or `FAILURE`, except for `task_poll_error` and `http_api_client_request_seconds`, where it is the
-/// HTTP status or 0 where no answer came. The series of a task type begin at 0 when its worker is made; those with
-/// `exception`, an HTTP status, a `uri` or a workflow's name show up when they are first needed.
+/// HTTP status or 0 where no answer came. The series of a task type begin at 0 when its worker is made, `task_poll_error`
+/// with the status 0; those with `exception`, another HTTP status, a `uri` or a workflow's name show up when they are first
+/// needed.
+///
+/// Of the shared names, `task_ack_error_total`, `task_ack_failed_total` and `external_payload_used_total` are not there:
+/// the server has no acknowledgement call any more, and this SDK uses no external payloads.
 ///
 /// | Name | Kind | Labels | Meaning |
 /// |---|---|---|---|

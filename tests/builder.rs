@@ -36,9 +36,13 @@ use serde::{Deserialize, Serialize};
 
 /// The real server, where the environment names one.
 #[expect(clippy::disallowed_methods, reason = "only a test that needs the real server asks where it is")]
-fn real() -> Option<Client> {
+fn real_config() -> Option<Config> {
     let url = std::env::var("CONDUCTOR_SERVER_URL").ok()?;
-    Some(Client::new(Config::new(&url).unwrap()).unwrap())
+    Some(Config::new(&url).unwrap())
+}
+
+fn real() -> Option<Client> {
+    real_config().map(|config| Client::new(config).unwrap())
 }
 
 /// A name that no other run uses.

@@ -70,8 +70,46 @@ fn a_server_that_is_not_there_is_told_from_one_that_does_not_answer() {
     let server = answering(|| Answer::Never);
     let client = Client::new(server.config().request_timeout(Duration::from_millis(300))).unwrap();
     check(client.tasks().get("t"), ErrorKind::NoAnswer, &["within 300 ms"]);
-    let unknown = Client::new(Config::new("http://no-such-host.invalid").unwrap()).unwrap();
-    check(unknown.tasks().get("t"), ErrorKind::Connect, &["no-such-host.invalid"]);
+}
+
+/// The address is in the message, and what to do is its end.
+#[track_caller]
+fn check_advice(url: &str, kind: ErrorKind, says: &str) {
+    let client = Client::new(Config::new(url).unwrap()).unwrap();
+    let outcome = client.tasks().get("t");
+    let told = outcome.as_ref().unwrap_err().to_string();
+    assert!(told.ends_with("check host and port of the server URL"), "{told}");
+    check(outcome, kind, &["get task t", url, says]);
+}
+
+#[test]
+fn a_port_of_another_protocol_is_told_with_advice() {
+    let ssh = answering(|| Answer::BytesAndEnd(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec()));
+    check_advice(&ssh.url(), ErrorKind::NoAnswer, "no whole answer");
+}
+
+#[test]
+fn a_listener_that_closes_at_once_is_told_with_advice() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::scope(|scope| {
+        // Two: what does no harm twice is tried again.
+        scope.spawn(|| listener.incoming().take(2).for_each(drop));
+        check_advice(&format!("http://{address}/api"), ErrorKind::NoAnswer, "no whole answer");
+    });
+}
+
+#[test]
+fn a_400_that_is_not_conductors_is_told_with_advice() {
+    let page = answering(|| Answer::html(400));
+    check_advice(&page.url(), ErrorKind::Rejected, "server said 400");
+    let text = answering(|| Answer::status(400, "text/plain", "Client sent an HTTP request to an HTTPS server.\n"));
+    check_advice(&text.url(), ErrorKind::Rejected, "to an HTTPS server");
+}
+
+#[test]
+fn an_unknown_host_is_told_with_advice() {
+    check_advice("http://nohost.invalid:8080/api", ErrorKind::Connect, "");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Every series that the documentation of `Metrics` names is moved by something that happens to a runner or a client.
 
+#![cfg(feature = "metrics")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside #[test] functions")]
 
 mod common;

@@ -176,7 +176,8 @@ impl TaskMetrics {
             task_type: task_type.to_owned(),
             guide: GuideSeries {
                 polls: counter(catalogue::GUIDE_POLLS),
-                poll_errors: Found::default(),
+                // The other series of this family show up with their status.
+                poll_errors: Found::with(0, series.guide_poll_errors(task_type, 0)),
                 poll_time: histogram(catalogue::GUIDE_POLL_TIME),
                 execute_time: histogram(catalogue::GUIDE_EXECUTE_TIME),
                 execute_errors: counter(catalogue::GUIDE_EXECUTE_ERRORS),
@@ -218,11 +219,7 @@ impl TaskMetrics {
         poll_time.failure.observe(elapsed.as_secs_f64());
         self.count_poll(elapsed);
         self.count_exception(poll_errors, catalogue::POLL_ERRORS, exception);
-        let by_status = || {
-            // Each try is a poll of its own here, so no count includes retries.
-            series.counter(catalogue::GUIDE_POLL_ERRORS, &[task_type, "false", &status.to_string()])
-        };
-        guide.poll_errors.get(status, by_status).inc();
+        guide.poll_errors.get(status, || series.guide_poll_errors(task_type, status)).inc();
     }
 
     /// No whole answer came to a poll: tasks may have been handed out. Goes with [`TaskMetrics::poll_failed`].
@@ -358,6 +355,11 @@ struct SeriesMaker {
 }
 
 impl SeriesMaker {
+    /// Each try is a poll of its own here, so no count includes retries.
+    fn guide_poll_errors(&self, task_type: &str, status: u16) -> IntCounter {
+        self.counter(catalogue::GUIDE_POLL_ERRORS, &[task_type, "false", &status.to_string()])
+    }
+
     fn counter(&self, family: &'static Family, labels: &[&str]) -> IntCounter {
         debug_assert_eq!(family.kind, Kind::Counter, "{}", family.name);
         self.shown(family, IntCounter::with_opts(options(family, labels)))
@@ -411,6 +413,10 @@ impl<K, S> Default for Found<K, S> {
 }
 
 impl<K: Eq + Hash, S: Clone> Found<K, S> {
+    fn with(key: K, series: S) -> Self {
+        Self(Mutex::new(HashMap::from([(key, series)])))
+    }
+
     /// The series of `key`, whose values are a closed set.
     fn get(&self, key: K, make: impl FnOnce() -> S) -> S {
         locked(&self.0).entry(key).or_insert_with(make).clone()

@@ -306,6 +306,20 @@ fn the_guides_seven_names_and_labels_are_exactly_those_it_lists() {
 }
 
 #[test]
+fn all_of_the_guides_names_are_there_at_0_before_anything_happens() {
+    let metrics = Metrics::with_set(MetricSet::Guide);
+    metrics.task("greet");
+    let text = metrics.render();
+    let families: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let expected: BTreeSet<&str> =
+        CATALOGUE.iter().filter(|f| f.naming == Naming::Guide).map(|family| family.name).collect();
+    assert_eq!(families, expected);
+    let line = "task_poll_error{includeRetries=\"false\",status=\"0\",taskType=\"greet\"} 0";
+    assert!(text.lines().any(|other| other == line), "{text}");
+}
+
+#[test]
 fn the_table_in_the_documentation_is_the_catalogue() {
     let row = |family: &Family| {
         let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();

@@ -1,0 +1,76 @@
+//! What `/ready` of a runner answers, and the gauges of what it is at.
+
+#![cfg(feature = "metrics")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside #[test] functions")]
+
+mod common;
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use common::{Answer, Gate, PATIENCE, Server, dawdle, stop_clean, task};
+use conductor_sync::{RunnerHandle, TaskRunner, Worker};
+use serde_json::Value;
+
+fn ready(runner: &RunnerHandle) -> String {
+    let mut stream = TcpStream::connect(runner.metrics_address().unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[track_caller]
+fn wait_for(what: &str, look: impl Fn() -> String, wanted: &[&str]) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let seen = look();
+        if wanted.iter().all(|part| seen.contains(part)) {
+            return;
+        }
+        assert!(Instant::now() < end, "{what}: {seen}");
+        dawdle(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_runner_is_ready_unless_its_polls_fail_or_its_results_can_not_be_delivered() {
+    let (polls_fail, updates_fail) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
+    let server = {
+        let (polls_fail, updates_fail) = (Arc::clone(&polls_fail), Arc::clone(&updates_fail));
+        Server::start(move |request| {
+            let fails = request.is_poll() && polls_fail.load(Ordering::Acquire)
+                || request.is_update() && updates_fail.load(Ordering::Acquire);
+            fails.then(|| Answer::html(503))
+        })
+    };
+    let gate = Gate::new();
+    let waits = gate.clone();
+    let worker = Worker::new("job", move |_, input: Value| {
+        waits.pass();
+        Ok(input)
+    });
+    let runner = TaskRunner::new(&server.client()).worker(worker).metrics_address("127.0.0.1:0").start().unwrap();
+    let metrics = || runner.metrics().render();
+    wait_for("polls fail", || ready(&runner), &["HTTP/1.1 503 ", "job", "poll"]);
+    polls_fail.store(false, Ordering::Release);
+    wait_for("polls are answered", || ready(&runner), &["HTTP/1.1 200 "]);
+    server.add([task("t0")]);
+    wait_for("the handler runs", metrics, &["active_workers{taskType=\"job\"} 1\n"]);
+    gate.open();
+    let undelivered = ["active_workers{taskType=\"job\"} 0\n", "task_results_undelivered{taskType=\"job\"} 1\n"];
+    wait_for("the result is on its way", metrics, &undelivered);
+    wait_for("it is refused", || ready(&runner), &["HTTP/1.1 503 ", "deliver"]);
+    updates_fail.store(false, Ordering::Release);
+    wait_for("it is delivered", || ready(&runner), &["HTTP/1.1 200 "]);
+    wait_for("none is left", metrics, &["task_results_undelivered{taskType=\"job\"} 0\n"]);
+    stop_clean(runner);
+}
