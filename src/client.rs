@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    a2a::A2aClient,
     admin::AdminClient,
     agent::AgentClient,
     config::Config,
@@ -103,6 +104,11 @@ impl Client {
     /// Skills of agents, where the server has them switched on.
     pub fn skills(&self) -> SkillClient {
         SkillClient::new(Arc::clone(&self.http))
+    }
+
+    /// Workflows and agents by the A2A protocol, where the server has its AI integrations and its A2A server switched on.
+    pub fn a2a(&self) -> A2aClient {
+        A2aClient::new(Arc::clone(&self.http))
     }
 
     /// Secrets that tasks may use, where the server has its AI integrations switched on.

@@ -302,7 +302,8 @@ impl Answer<'_> {
         self.refuse_page()
     }
 
-    fn operation(&self) -> String {
+    /// What it answers, for messages.
+    pub(crate) fn operation(&self) -> String {
         operation(self.about)
     }
 

@@ -156,6 +156,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod a2a;
 mod admin;
 mod agent;
 mod builder;
@@ -182,6 +183,10 @@ mod task;
 mod worker;
 mod workflow;
 
+pub use a2a::{
+    A2aAgent, A2aAgentCard, A2aAgentSummary, A2aArtifact, A2aClient, A2aMessage, A2aPart, A2aSkill, A2aTask,
+    A2aTaskState, A2aTaskStatus,
+};
 pub use admin::{AdminClient, EnvironmentValue, Provider, Providers, QueueUpdate, ServerHealth};
 pub use agent::{
     AgentClient, AgentEvent, AgentEventKind, AgentEvents, AgentExecution, AgentExecutionSummary, AgentRun, AgentSearch,

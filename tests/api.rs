@@ -1,11 +1,13 @@
 //! Every operation of the server that a client calls: what it does, and what it says when it can't. See [`table`] for the
 //! list. The real server is asked when `CONDUCTOR_SERVER_URL` is set, and has to have file storage, message queues, the
-//! repair service, a default event queue, AI integrations and skills switched on, and a value and a secret in its
+//! repair service, a default event queue, AI integrations, skills and A2A switched on, and a value and a secret in its
 //! environment, as `.ci/server` does. The embedded one is asked for what it serves.
 
 #![cfg(feature = "embedded")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests stand outside #[test] functions")]
 
+#[path = "api/a2a.rs"]
+mod a2a;
 #[path = "api/admin.rs"]
 mod admin;
 #[path = "api/agents.rs"]

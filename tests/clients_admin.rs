@@ -1,4 +1,4 @@
-//! What the clients of events, schedules, files and the server itself refuse, send and say.
+//! What the clients of events, schedules, files, A2A and the server itself refuse, send and say.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside #[test] functions")]
 
@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use common::{Answer, Server};
 use conductor_sync::{
-    ErrorKind, EventHandler, FileUploadRequest, FileUploadStatus, MultipartUpload, NextRunsQuery, QueueUpdate, Result,
-    ScheduleSearch, Secret, StartWorkflowRequest, TaskResultStatus, WorkflowSchedule,
+    A2aAgent, A2aMessage, ErrorKind, EventHandler, FileUploadRequest, FileUploadStatus, MultipartUpload, NextRunsQuery,
+    QueueUpdate, Result, ScheduleSearch, Secret, StartWorkflowRequest, TaskResultStatus, WorkflowSchedule,
 };
 use serde_json::json;
 
@@ -147,4 +147,40 @@ fn the_beginning_and_the_end_of_a_preview_are_sent_in_milliseconds() {
     let requests = server.requests();
     assert_eq!(requests[0].query("scheduleStartTime"), Some("4000"));
     assert_eq!(requests[0].query("scheduleEndTime"), Some("6000"));
+}
+
+#[test]
+fn an_empty_404_of_any_server_is_a_wrong_address() {
+    let none = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec();
+    let server = Server::start(move |_| Some(Answer::Bytes(none.clone())));
+    let a2a = server.client().a2a();
+    for agent in [A2aAgent::Workflow("w"), A2aAgent::Agent("a")] {
+        check(a2a.card(agent), ErrorKind::WrongAddress, "check the server URL");
+    }
+    check(a2a.callback("t", &Secret::new("hush")), ErrorKind::WrongAddress, "check the server URL");
+}
+
+#[test]
+fn a_refusal_with_the_status_200_is_an_error() {
+    for (answer, kind, says) in [
+        (json!({"error": {"code": -32001, "message": "no A"}}), ErrorKind::NotFound, "server said -32001: no A"),
+        (json!({"error": {"code": -32602, "message": "no B"}}), ErrorKind::Rejected, "no B"),
+        (json!({"error": {"code": -32603, "message": "no C"}}), ErrorKind::Server, "no C"),
+        (json!({"jsonrpc": "2.0", "id": 1}), ErrorKind::Decode, "neither a result nor an error"),
+    ] {
+        let server = Server::start(move |_| Some(Answer::json(200, &answer)));
+        let a2a = server.client().a2a();
+        check(a2a.send(A2aAgent::Agent("a"), &A2aMessage::text("hello")), kind, says);
+    }
+}
+
+#[test]
+fn headers_for_another_agent_are_sent_along_and_a_token_is_not_shown() {
+    let server = Server::start(|_| Some(Answer::json(200, &json!({"agentCard": {"name": "a"}}))));
+    let a2a = server.client().a2a();
+    assert_eq!(a2a.discover("https://a.b", &[("Authorization", "Bearer x")]).unwrap().name, "a");
+    let sent = server.requests()[0].json();
+    assert_eq!(sent, json!({"agentUrl": "https://a.b", "headers": {"Authorization": "Bearer x"}}));
+    let error = a2a.callback("t", &Secret::new("hush\n")).unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid && !format!("{error:?}").contains("hush"), "{error:?}");
 }

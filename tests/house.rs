@@ -27,9 +27,11 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
         }
         // A skill becomes an agent.
         "skill" => &["error", "json", "http", "agent"],
+        // A token of a callback is a secret.
+        "a2a" => &["error", "json", "http", "secret"],
         "client" => &[
             "error", "json", "config", "http", "metrics", "metadata", "task", "workflow", "event", "schedule", "admin",
-            "file", "secret", "agent", "skill",
+            "file", "secret", "agent", "skill", "a2a",
         ],
         // A worker names the tasks it runs, and START_WORKFLOW holds a request.
         "builder" => &["error", "json", "metadata", "workflow", "worker"],

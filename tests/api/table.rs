@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use super::{
-    Test, admin, agents, bulk, events, files, metadata, schedules, secrets, skills, sub_workflows, tasks, workflows,
+    Test, a2a, admin, agents, bulk, events, files, metadata, schedules, secrets, skills, sub_workflows, tasks,
+    workflows,
 };
 
 /// An operation.
@@ -220,6 +221,14 @@ pub(crate) const REAL_ONLY: &[Row] = &[
     row!("GET /skills/{name}/versions/{version}/package", ["SkillClient::package"], skills::content),
     row!("POST /skills/{name}/versions/{version}/deploy", ["SkillClient::deploy"], skills::deploy),
     row!("DELETE /skills/{name}/versions/{version}", ["SkillClient::delete"], skills::delete),
+    row!("GET /a2a/workflow", ["A2aClient::workflows"], never NO_PARAMETER, a2a::lists),
+    row!("GET /a2a/agent", ["A2aClient::agents"], never NO_PARAMETER, a2a::lists),
+    row!("GET /a2a/workflow/{name}/.well-known/agent-card.json", ["A2aClient::card"], a2a::card),
+    row!("GET /a2a/agent/{name}/.well-known/agent-card.json", ["A2aClient::card"], a2a::card),
+    row!("POST /a2a/workflow/{name}", ["A2aClient::send", "A2aClient::task", "A2aClient::cancel"], a2a::workflow),
+    row!("POST /a2a/agent/{name}", ["A2aClient::send", "A2aClient::task", "A2aClient::cancel"], a2a::agent),
+    row!("POST /a2a/agent-card", ["A2aClient::discover"], a2a::discover),
+    row!("POST /a2a/callback/{taskId}", ["A2aClient::callback"], a2a::callback),
     row!("POST /files", ["FileClient::create"], never ANY_VALUE, files::create),
     row!("GET /files/{wf}/{file}", ["FileClient::get"], files::get),
     row!("GET /files/{wf}/{file}/upload-url", ["FileClient::upload_url"], files::upload_url),
