@@ -522,8 +522,10 @@ impl TaskContext {
         self.signals.stopping.load(Ordering::Acquire)
     }
 
-    /// When the task definition's `timeoutSeconds` is over for this attempt; `None` where it sets none. Heartbeats do not
-    /// move it.
+    /// When the task definition's `timeoutSeconds` is over for this attempt, or its `totalTimeoutSeconds` where that is
+    /// sooner; `None` where it sets neither. Heartbeats do not move it.
+    ///
+    /// Of the total time this knows in the first attempt only: later ones do not say when the first was scheduled.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }

@@ -21,7 +21,7 @@ pub(crate) struct PolledTask {
     pub(crate) poll_count: u32,
     /// The lease; `None` where the server never times the task out.
     pub(crate) lease: Option<Duration>,
-    /// What is left of the definition's time for this attempt.
+    /// What is left of the definition's times: for this attempt and, in the first one, for all of them.
     pub(crate) time_left: Option<Duration>,
     pub(crate) input: RawJson,
     pub(crate) output: Option<RawJson>,
@@ -44,6 +44,8 @@ struct Envelope {
     #[serde(default, deserialize_with = "lenient")]
     response_timeout_seconds: Option<i64>,
     #[serde(default, deserialize_with = "lenient")]
+    scheduled_time: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
     start_time: Option<i64>,
     #[serde(default, deserialize_with = "lenient")]
     update_time: Option<i64>,
@@ -59,6 +61,8 @@ struct Envelope {
 struct Limits {
     #[serde(default, deserialize_with = "lenient")]
     timeout_seconds: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
+    total_timeout_seconds: Option<i64>,
 }
 
 /// A number, also as `3.0` or as text.
@@ -108,22 +112,62 @@ impl PolledTask {
         let seconds = |n: Option<i64>| {
             n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(|n| Duration::from_secs(n).min(FAR))
         };
-        let limit = seconds(envelope.task_definition.unwrap_or_default().timeout_seconds);
-        // Both times are the server's, so their difference needs no common clock.
-        let used = envelope.update_time.unwrap_or(0).saturating_sub(envelope.start_time.unwrap_or(0));
-        let used = Duration::from_millis(u64::try_from(used).unwrap_or(0));
+        let left = |limit: Option<i64>, begun: Option<i64>| {
+            // Both times are the server's, so their difference needs no common clock.
+            let now = envelope.update_time.unwrap_or(0);
+            let used = begun.filter(|at| *at > 0).map_or(0, |begun| now.saturating_sub(begun));
+            let used = Duration::from_millis(u64::try_from(used).unwrap_or(0));
+            seconds(limit).map(|limit| limit.saturating_sub(used))
+        };
+        let limits = envelope.task_definition.unwrap_or_default();
+        let attempt = u32::try_from(envelope.retry_count.unwrap_or(0)).unwrap_or(0);
+        // A later attempt does not say when the first one was scheduled.
+        let total = limits.total_timeout_seconds.filter(|_| attempt == 0);
+        let times_left = [left(limits.timeout_seconds, envelope.start_time), left(total, envelope.scheduled_time)];
         Ok(Self {
             workflow_id,
             task_id,
             type_names: [envelope.task_type, envelope.task_def_name],
-            attempt: u32::try_from(envelope.retry_count.unwrap_or(0)).unwrap_or(0),
+            attempt,
             poll_count: u32::try_from(envelope.poll_count.unwrap_or(0)).unwrap_or(0),
             lease: seconds(envelope.response_timeout_seconds),
-            time_left: limit.map(|limit| limit.saturating_sub(used)),
+            time_left: times_left.into_iter().flatten().min(),
             input: envelope.input_data.map_or_else(RawJson::default, RawJson::from),
             output: envelope.output_data.map(RawJson::from).filter(|output| output.get().len() > 2),
             external_input: envelope.external_input_payload_storage_path.filter(|path| !path.is_empty()),
             text: RawJson::from(text.to_owned()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json, value::to_raw_value};
+
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_the_shorter_of_the_attempts_and_in_the_first_one_of_the_total() {
+        let left = |attempt: i64, scheduled: Value, limits: Value| {
+            let task = json!({
+                "taskId": "t", "workflowInstanceId": "w", "retryCount": attempt, "scheduledTime": scheduled,
+                "startTime": 60_000, "updateTime": 65_000, "taskDefinition": limits,
+            });
+            PolledTask::read(&to_raw_value(&task).unwrap()).unwrap().time_left.map(|left| left.as_secs())
+        };
+        for (attempt, scheduled, limits, expected) in [
+            (0, json!(50_000), json!({}), None),
+            (0, json!(50_000), json!({"timeoutSeconds": 0, "totalTimeoutSeconds": 0}), None),
+            (0, json!(50_000), json!({"timeoutSeconds": 20}), Some(15)),
+            (0, json!(50_000), json!({"totalTimeoutSeconds": 20}), Some(5)),
+            (0, json!(50_000), json!({"timeoutSeconds": 20, "totalTimeoutSeconds": 20}), Some(5)),
+            (0, json!(50_000), json!({"timeoutSeconds": 20, "totalTimeoutSeconds": 60}), Some(15)),
+            (0, json!(50_000), json!({"totalTimeoutSeconds": 3}), Some(0)),
+            (0, json!(null), json!({"totalTimeoutSeconds": 20}), Some(20)),
+            (1, json!(50_000), json!({"totalTimeoutSeconds": 20}), None),
+            (1, json!(50_000), json!({"timeoutSeconds": 20, "totalTimeoutSeconds": 20}), Some(15)),
+        ] {
+            assert_eq!(left(attempt, scheduled, limits.clone()), expected, "attempt {attempt}: {limits}");
+        }
     }
 }
