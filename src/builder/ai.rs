@@ -1,6 +1,6 @@
 //! The tasks for language models, vector databases, MCP servers and agents. Servers execute those of language models, MCP
 //! servers and documents where `conductor.integrations.ai.enabled` is set, as it is by default (3.32.1), and the providers
-//! are configured; otherwise, and those of agents, they are left to workers.
+//! are configured, and those of agents where agents are switched on as well; otherwise they are left to workers.
 
 use serde_json::Value;
 
