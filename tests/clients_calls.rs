@@ -312,46 +312,6 @@ fn refusals_of_a_state_are_conflicts_whatever_their_status() {
     assert!(unknown.client().workflows().retry("w").unwrap_err().is_not_found());
 }
 
-/// A server whose workflows are RUNNING, but for those called `done…`.
-fn states() -> Server {
-    Server::start(|request| {
-        let id = request.target.strip_prefix("/api/workflow/")?.split(['/', '?']).next()?.to_owned();
-        let status = if id.starts_with("done") { "COMPLETED" } else { "RUNNING" };
-        Some(match id.as_str() {
-            "nope" => Answer::refused(404, "No such workflow found by id: nope"),
-            _ => Answer::json(200, &json!({"workflowId": id, "status": status})),
-        })
-    })
-}
-
-#[test]
-fn waiting_for_many_gives_each_its_outcome_in_order_and_few_requests() {
-    let server = states();
-    let ids = ["r1", "done1", "nope", "r2", "done2", "a/b"];
-    let begun = std::time::Instant::now();
-    let outcomes = server.client().workflows().wait_all(&ids, Duration::from_millis(500));
-    assert!(begun.elapsed() < Duration::from_secs(5));
-    let kinds: Vec<_> =
-        outcomes.iter().map(|outcome| outcome.as_ref().map_err(Error::kind).map(|w| &*w.workflow_id)).collect();
-    let (late, missing, bad) = (Err(ErrorKind::Deadline), Err(ErrorKind::NotFound), Err(ErrorKind::Invalid));
-    assert_eq!(kinds, [late, Ok("done1"), missing, late, Ok("done2"), bad]);
-    let state = outcomes[3].as_ref().unwrap_err().workflow_state().unwrap();
-    assert_eq!((state.workflow_id.as_str(), &state.status), ("r2", &WorkflowStatus::Running));
-    let n_looks = server.requests().iter().filter(|request| request.target.contains("/r1/")).count();
-    assert!(n_looks <= 6, "{n_looks} looks at one workflow within half a second");
-    assert_eq!(server.client().workflows().wait_all::<&str>(&[], Duration::ZERO).len(), 0);
-}
-
-#[test]
-fn waiting_for_very_many_one_by_one_sends_about_fifty_requests_a_second() {
-    let server = states();
-    let ids: Vec<String> = (0..300).map(|n| format!("r{n}")).collect();
-    let outcomes = server.client().workflows().wait_all(&ids, Duration::from_secs(1));
-    assert!(outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(|e| e.workflow_state().is_some())));
-    let n_requests = server.requests().len();
-    assert!(n_requests <= 56, "{n_requests} requests in a second");
-}
-
 #[test]
 fn a_run_that_is_late_knows_the_workflow_it_started() {
     let server = Server::start(|request| match request.target.as_str() {

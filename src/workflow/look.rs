@@ -1,7 +1,7 @@
 //! Looks at the states of workflows that many threads wait for: those that come together share a request.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet, VecDeque},
     mem,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -9,8 +9,8 @@ use std::{
 
 use super::{BulkOutcome, Workflow, WorkflowState};
 use crate::{
-    error::Result,
-    http::{Http, Method, Request},
+    error::{Error, ErrorKind, Result, excerpt},
+    http::{Http, Method, Request, problem_with_name},
 };
 
 /// As many are looked at with one request.
@@ -19,51 +19,187 @@ const MOST_AT_ONCE: usize = 500;
 /// A look that begins shortly before the deadline still has this long to be answered.
 const SHORTEST_LOOK: Duration = Duration::from_secs(1);
 
-/// Between two looks when several threads wait, so that they are a few requests a second in all.
+/// Between two looks when several threads wait, or when many workflows are looked at one by one: five requests a second in all.
 const GAP: Duration = Duration::from_millis(200);
 
-/// Between two looks at single ones of many: 50 requests a second, which a server of any size bears.
-const BETWEEN_SINGLE_LOOKS: Duration = Duration::from_millis(20);
+/// A server that has no looks at several (or something before it that does not let them through) is asked again after this.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// The state of a workflow, or why it could not be seen.
+type Seen = Result<WorkflowState>;
 
 /// The looks of all threads that use a client.
 #[derive(Debug, Default)]
 pub(crate) struct Looks {
     /// Never held over a request.
     queue: Mutex<Queue>,
-    /// Told when answers have come, and when nobody leads any more.
+    /// Told when a look has ended.
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     n_tickets: u64,
-    waiting: Vec<(u64, String)>,
-    answers: HashMap<u64, Result<WorkflowState>>,
+    /// The threads that ask now.
+    n_asking: usize,
+    /// Who asks for a workflow that waits in one of the two lines.
+    tickets: HashMap<String, Vec<u64>>,
+    /// Looked at together.
+    together: VecDeque<String>,
+    /// Looked at one by one, since looks at several have not shown them.
+    alone: VecDeque<String>,
+    answers: HashMap<u64, Vec<(String, Seen)>>,
     /// One of the threads looks for all.
     is_led: bool,
     last_look: Option<Instant>,
-    /// Several took part in the last look.
-    was_shared: bool,
+    /// The last look was for several threads, or not all could be looked at with it.
+    is_crowded: bool,
+    /// It was one from the second line.
+    was_alone: bool,
+    /// When looks at several may be tried again.
+    together_from: Option<Instant>,
 }
+
+/// What one request looks at: workflows with the tickets of who asks.
+type Group = Vec<(String, Vec<u64>)>;
 
 impl Queue {
     /// When the next look may be.
     fn due(&self) -> Option<Instant> {
-        let gap = if self.was_shared || self.waiting.len() > 1 { GAP } else { Duration::ZERO };
+        let gap = if self.is_crowded || self.n_asking > 1 { GAP } else { Duration::ZERO };
         self.last_look.map(|at| at + gap)
+    }
+
+    fn ask<'a>(&mut self, ids: impl Iterator<Item = &'a str>) -> u64 {
+        let ticket = self.n_tickets;
+        self.n_tickets += 1;
+        self.n_asking += 1;
+        self.answers.insert(ticket, Vec::new());
+        for id in ids {
+            let tickets = self.tickets.entry(id.to_owned()).or_default();
+            if tickets.is_empty() {
+                self.together.push_back(id.to_owned());
+            }
+            // It may be named twice.
+            if tickets.last() != Some(&ticket) {
+                tickets.push(ticket);
+            }
+        }
+        ticket
+    }
+
+    /// Asks no more for these.
+    fn leave(&mut self, ticket: u64, ids: &HashSet<&str>) {
+        self.n_asking -= 1;
+        self.answers.remove(&ticket);
+        for id in ids {
+            let Some(tickets) = self.tickets.get_mut(*id) else { continue };
+            tickets.retain(|other| *other != ticket);
+            if tickets.is_empty() {
+                self.tickets.remove(*id);
+            }
+        }
+        let Self { tickets, together, alone, .. } = self;
+        together.retain(|id| tickets.contains_key(id));
+        alone.retain(|id| tickets.contains_key(id));
+    }
+
+    /// Takes what is looked at next. The two lines take turns.
+    fn next_group(&mut self) -> Group {
+        if self.together_from.is_some_and(|from| Instant::now() < from) {
+            self.alone.append(&mut self.together);
+        }
+        self.was_alone = !self.alone.is_empty() && (self.together.is_empty() || !self.was_alone);
+        let ids: Vec<String> = match self.was_alone {
+            true => self.alone.pop_front().into_iter().collect(),
+            false => self.together.drain(..self.together.len().min(MOST_AT_ONCE)).collect(),
+        };
+        let group = ids.into_iter().filter_map(|id| self.tickets.remove_entry(&id));
+        group.collect()
+    }
+
+    /// Puts workflows into the line of those that are looked at one by one.
+    fn put_alone(&mut self, group: Group) {
+        for (id, mut tickets) in group {
+            tickets.retain(|ticket| self.answers.contains_key(ticket));
+            if tickets.is_empty() {
+                continue;
+            }
+            let known = self.tickets.entry(id.clone()).or_default();
+            // Somebody may have asked for it in the meantime.
+            if !known.is_empty() {
+                self.together.retain(|other| *other != id);
+                self.alone.retain(|other| *other != id);
+            }
+            known.append(&mut tickets);
+            self.alone.push_back(id);
+        }
+    }
+
+    fn answer(&mut self, id: &str, tickets: &[u64], seen: &Seen) {
+        for ticket in tickets {
+            // Who is not there any more has left.
+            if let Some(answers) = self.answers.get_mut(ticket) {
+                answers.push((id.to_owned(), copy(seen)));
+            }
+        }
     }
 }
 
-/// Ends the lead of a thread, also when it panics.
-struct Lead<'a>(&'a Looks);
+pub(super) fn copy<T: Clone>(outcome: &Result<T>) -> Result<T> {
+    outcome.as_ref().map_err(Error::copy).cloned()
+}
+
+/// The lead of a thread. What it has not answered when it ends (also by a panic) is looked at one by one.
+struct Lead<'a> {
+    looks: &'a Looks,
+    group: Group,
+}
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        let mut queue = self.0.queue();
+        let mut queue = self.looks.queue();
+        queue.put_alone(mem::take(&mut self.group));
+        queue.is_crowded |= !queue.together.is_empty() || !queue.alone.is_empty();
         queue.is_led = false;
         queue.last_look = Some(Instant::now());
         drop(queue);
-        self.0.changed.notify_all();
+        self.looks.changed.notify_all();
+    }
+}
+
+impl Lead<'_> {
+    /// Looks once, and answers those who ask.
+    fn look(mut self, http: &Http, limit: Duration) {
+        let seen = match &self.group[..] {
+            [] => return,
+            [(id, _)] => HashMap::from([(id.clone(), single_state(http, id, limit))]),
+            group => {
+                let ids: Vec<&str> = group.iter().map(|(id, _)| id.as_str()).collect();
+                match found(http, &ids, limit) {
+                    Ok(found) => found,
+                    Err(error) if error.is_retryable() => {
+                        ids.iter().map(|id| ((*id).to_owned(), Err(error.copy()))).collect()
+                    }
+                    // One of them spoils it for all, or there is no such route.
+                    Err(error) => {
+                        if error.is_wrong_address() || matches!(error.status(), Some(401..=405 | 501)) {
+                            self.looks.queue().together_from = Some(Instant::now() + ASK_AGAIN_AFTER);
+                        }
+                        HashMap::new()
+                    }
+                }
+            }
+        };
+        let mut queue = self.looks.queue();
+        self.group.retain(|(id, tickets)| match seen.get(id) {
+            Some(seen) => {
+                queue.answer(id, tickets, seen);
+                false
+            }
+            None => true,
+        });
+        drop(queue);
     }
 }
 
@@ -73,77 +209,54 @@ impl Looks {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state of a workflow. Threads that ask at about the same time share a request.
-    pub(super) fn state(&self, http: &Http, workflow_id: &str, end: Instant) -> Result<WorkflowState> {
+    /// The states of several workflows, by id; without those that could not be looked at until `end`, for which there is at
+    /// least [`SHORTEST_LOOK`]. Threads that ask at about the same time share requests, and who asks for the same one shares a
+    /// look.
+    pub(super) fn states(&self, http: &Http, ids: &[&str], end: Instant) -> HashMap<String, Seen> {
+        let mut seen = HashMap::new();
+        let mut missing: HashSet<&str> = ids.iter().copied().collect();
+        missing.retain(|id| match problem_with_name("workflowId", id) {
+            Some(problem) => {
+                let problem = Error::invalid(format!("wait for workflow {}", excerpt(id)), problem);
+                seen.insert((*id).to_owned(), Err(problem));
+                false
+            }
+            None => true,
+        });
+        if missing.is_empty() {
+            return seen;
+        }
+        let end = end.max(Instant::now() + SHORTEST_LOOK);
         let mut queue = self.queue();
-        let ticket = queue.n_tickets;
-        queue.n_tickets += 1;
-        queue.waiting.push((ticket, workflow_id.to_owned()));
+        let ticket = queue.ask(ids.iter().copied().filter(|id| missing.contains(id)));
         loop {
-            if let Some(answer) = queue.answers.remove(&ticket) {
-                return answer;
+            for (id, state) in queue.answers.get_mut(&ticket).map(mem::take).unwrap_or_default() {
+                missing.remove(id.as_str());
+                seen.insert(id, state);
             }
-            // A thread that led and panicked has taken it along.
-            if !queue.is_led && queue.waiting.iter().all(|(other, _)| *other != ticket) {
-                queue.waiting.push((ticket, workflow_id.to_owned()));
+            let now = Instant::now();
+            if missing.is_empty() || now >= end {
+                queue.leave(ticket, &missing);
+                return seen;
             }
-            let wait = queue.due().map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
-            queue = if queue.is_led {
-                self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
-            } else if !wait.is_zero() {
+            let due = queue.due().filter(|due| *due > now && !queue.is_led);
+            queue = if queue.is_led || due.is_some() {
+                let wait = due.unwrap_or(end).min(end) - now;
                 self.changed.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0
             } else {
-                let group = mem::take(&mut queue.waiting);
+                let group = queue.next_group();
                 queue.is_led = true;
-                queue.was_shared = group.len() > 1;
+                queue.is_crowded = queue.n_asking > 1 || queue.was_alone;
                 drop(queue);
-                let lead = Lead(self);
-                let ids: Vec<&str> = group.iter().map(|(_, id)| id.as_str()).collect();
-                let states = states(http, &ids, end);
-                let answers = group.iter().zip(states).map(|((ticket, id), state)| {
-                    (*ticket, state.unwrap_or_else(|| single_state(http, id, SHORTEST_LOOK)))
-                });
-                let answers: Vec<_> = answers.collect();
-                self.queue().answers.extend(answers);
-                drop(lead);
+                Lead { looks: self, group }.look(http, end.saturating_duration_since(now).max(SHORTEST_LOOK));
                 self.queue()
             };
         }
     }
 }
 
-/// The states of several workflows, in the same order; `None` where there was no time until `end`.
-pub(super) fn states(http: &Http, ids: &[&str], end: Instant) -> Vec<Option<Result<WorkflowState>>> {
-    ids.chunks(MOST_AT_ONCE).flat_map(|group| states_of_group(http, group, end)).collect()
-}
-
-fn states_of_group(http: &Http, ids: &[&str], end: Instant) -> Vec<Option<Result<WorkflowState>>> {
-    let limit = end.saturating_duration_since(Instant::now()).max(SHORTEST_LOOK);
-    if let [id] = ids {
-        return vec![Some(single_state(http, id, limit))];
-    }
-    let mut found = match found(http, ids, limit) {
-        Ok(found) => found,
-        Err(error) if error.is_retryable() => return ids.iter().map(|_| Some(Err(error.copy()))).collect(),
-        // One of them spoils it for all, or the server has no such route.
-        Err(_) => HashMap::new(),
-    };
-    let mut next_look = Instant::now();
-    let mut single = |id: &str| {
-        rest_until(next_look);
-        next_look = Instant::now() + BETWEEN_SINGLE_LOOKS;
-        single_state(http, id, limit)
-    };
-    let state = |id: &&str| match found.remove(*id) {
-        Some(state) => Some(Ok(state)),
-        // It is not there, or named twice: it is looked at alone, if there is time.
-        None => (Instant::now() < end).then(|| single(id)),
-    };
-    ids.iter().map(state).collect()
-}
-
-/// Those that are there, by id.
-fn found(http: &Http, ids: &[&str], limit: Duration) -> Result<HashMap<String, WorkflowState>> {
+/// Those that are there, and those that are known not to be, by id.
+fn found(http: &Http, ids: &[&str], limit: Duration) -> Result<HashMap<String, Seen>> {
     let about = ("wait for workflows", ids[0]);
     let request = Request::new(Method::Post, "/workflow/bulk/search", &[], about)?
         .query("includeTasks", "false")
@@ -155,9 +268,14 @@ fn found(http: &Http, ids: &[&str], limit: Duration) -> Result<HashMap<String, W
         let id = workflow_id.clone();
         let known =
             WorkflowState { workflow_id, correlation_id, status, output, variables, ..WorkflowState::default() };
-        (id, known)
+        (id, Ok(known))
     };
-    Ok(found.successes.into_iter().map(state).collect())
+    let not_there = found.errors.into_iter().filter(|(_, said)| said.starts_with("No such workflow found"));
+    let error = |(id, said): (String, String)| {
+        let error = Error::new(ErrorKind::NotFound, format!("wait for workflow {}", excerpt(&id)), excerpt(&said));
+        (id, Err(error.with_server_message(Some(said), false)))
+    };
+    Ok(found.successes.into_iter().map(state).chain(not_there.map(error)).collect())
 }
 
 fn single_state(http: &Http, workflow_id: &str, limit: Duration) -> Result<WorkflowState> {

@@ -1,10 +1,13 @@
 //! Waiting for workflows, one or many, and starting one that must not start twice.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use super::{
     CorrelationQuery, StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, check_start,
-    look::{rest_until, states},
+    look::{copy, rest_until},
 };
 use crate::{
     error::{Error, ErrorKind, Result, excerpt},
@@ -92,6 +95,14 @@ fn too_late(workflow_id: &str, state: &str, deadline: Duration) -> Error {
     Error::new(ErrorKind::Deadline, format!("wait for workflow {workflow_id}"), message)
 }
 
+/// The outcome for another place.
+fn again(outcome: &Result<Workflow>) -> Result<Workflow> {
+    copy(outcome).map_err(|error| match outcome.as_ref().err().and_then(Error::workflow_state) {
+        Some(state) => error.with_seen(state.clone()),
+        None => error,
+    })
+}
+
 fn unseen(workflow_id: &str) -> WorkflowState {
     WorkflowState { workflow_id: workflow_id.to_owned(), ..WorkflowState::default() }
 }
@@ -99,7 +110,8 @@ fn unseen(workflow_id: &str) -> WorkflowState {
 impl WorkflowClient {
     /// Waits until a workflow has ended, however it ended, and returns it with its tasks.
     ///
-    /// It looks at once, after 50 ms, then less and less often, down to once a second. A server that can't be reached is asked
+    /// It looks at once, after 50 ms, then less and less often, down to once a second: `GET /workflow/{workflowId}/status`. Many threads
+    /// that wait at the same time share their looks: see [`WorkflowClient::wait_all`]. A server that can't be reached is asked
     /// again until the deadline.
     ///
     /// # Errors
@@ -113,8 +125,10 @@ impl WorkflowClient {
     /// Waits until each of these workflows has ended, or `deadline` has passed, and returns them in the same order.
     ///
     /// One request looks at up to 500 of them; the looks become rarer, down to one a second. Each that has ended is fetched
-    /// once, with its tasks. Threads that wait for one workflow each share their looks as well, when they use the same
-    /// [`Client`](crate::Client) or its clones: five requests a second in all.
+    /// once, with its tasks. Threads that wait at the same time, for the same workflows or others, share their looks when they
+    /// use the same [`Client`](crate::Client) or its clones: five requests a second in all. That is also so where the server
+    /// has no looks at several (`POST /workflow/bulk/search`), or a proxy does not let them through: then they are looked at
+    /// one by one, in turn, so that the end of one of 100 is seen after 20 seconds.
     ///
     /// ```
     /// # #[cfg(feature = "embedded")] {
@@ -136,18 +150,18 @@ impl WorkflowClient {
     pub fn wait_all<I: AsRef<str>>(&self, workflow_ids: &[I], deadline: Duration) -> Vec<Result<Workflow>> {
         let end = Instant::now() + deadline.min(FAR);
         let mut outcomes: Vec<Option<Result<Workflow>>> = workflow_ids.iter().map(|_| None).collect();
+        // One that is named again is watched once.
+        let mut places: HashMap<&str, usize> = HashMap::new();
         let ids = workflow_ids.iter().map(AsRef::as_ref).enumerate();
+        let ids = ids.filter(|(place, id)| places.entry(*id).or_insert(*place) == place);
         let mut pending: Vec<Watched<'_>> = ids.map(|(place, id)| Watched { id, place, seen: None }).collect();
         let mut pause = FIRST_LOOK_AFTER;
         while !pending.is_empty() {
             let is_last = Instant::now() >= end;
             let ids: Vec<&str> = pending.iter().map(|watched| watched.id).collect();
-            let states = match ids[..] {
-                [id] => vec![Some(self.looks.state(&self.http, id, end))],
-                _ => states(&self.http, &ids, end),
-            };
-            let looks = pending.iter_mut().zip(states);
-            let asked = looks.filter_map(|(watched, state)| self.take_in(watched, state?, &mut outcomes)).max();
+            let mut states = self.looks.states(&self.http, &ids, end);
+            let looks = pending.iter_mut().map(|watched| (states.remove(watched.id), watched));
+            let asked = looks.filter_map(|(state, watched)| self.take_in(watched, state?, &mut outcomes)).max();
             pending.retain(|watched| outcomes[watched.place].is_none());
             if is_last {
                 break;
@@ -158,6 +172,11 @@ impl WorkflowClient {
         for late in pending {
             let place = late.place;
             outcomes[place] = Some(Err(late.too_late(deadline)));
+        }
+        for (place, id) in workflow_ids.iter().map(AsRef::as_ref).enumerate() {
+            if outcomes[place].is_none() {
+                outcomes[place] = outcomes[places[id]].as_ref().map(again);
+            }
         }
         outcomes.into_iter().flatten().collect()
     }
