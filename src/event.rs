@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, excerpt},
     http::{Http, Method, Request, problem_with_name},
     json::{JsonMap, RawJson, document::document, wire, wire_enum},
 };
@@ -281,7 +281,8 @@ impl EventClient {
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) when the name is taken (the server answers 500); otherwise when the
-    /// handler has no name, event or action, or the server can't be reached or refuses.
+    /// handler has no name or action, its event is not a kind of queue, a colon and a place (the server takes any text and never
+    /// listens then), or the server can't be reached or refuses.
     pub fn register(&self, handler: &EventHandler) -> Result<()> {
         self.write(Method::Post, "register event handler", handler)
     }
@@ -301,13 +302,18 @@ impl EventClient {
         }
         let invalid = |problem| Err(Error::invalid(format!("{verb} {}", handler.name), problem));
         if handler.event.trim().is_empty() {
-            return invalid("event must not be empty");
+            return invalid("event must not be empty".to_owned());
+        }
+        if !is_event(&handler.event) {
+            let message =
+                format!("event must be a kind of queue, a colon and a place (given: `{}`)", excerpt(&handler.event));
+            return invalid(message);
         }
         if handler.actions.is_empty() {
-            return invalid("actions must not be empty");
+            return invalid("actions must not be empty".to_owned());
         }
         if handler.actions.iter().any(|action| action.kind.as_str().is_empty()) {
-            return invalid("kind of an action must not be empty");
+            return invalid("kind of an action must not be empty".to_owned());
         }
         let request = Request::new(method, "/event", &[], (verb, &handler.name))?.json(handler)?;
         told_apart(self.http.send(&request))?.done()
@@ -353,6 +359,12 @@ impl EventClient {
         let request = Request::new(Method::Get, "/event/{event}", &[event], ("list handlers of event", event))?;
         self.http.send_safe(&request.query("activeOnly", active_only))?.json()
     }
+}
+
+/// What the server replaces in it may hold the colon.
+fn is_event(text: &str) -> bool {
+    let has_both = |(kind, place): (&str, &str)| !kind.trim().is_empty() && !place.trim().is_empty();
+    text.contains("${") || text.split_once(':').is_some_and(has_both)
 }
 
 /// Names that are taken and names that are missing are both a 500 (3.32.1).

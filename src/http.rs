@@ -1,6 +1,8 @@
 //! The only file that talks HTTP and names ureq: typed calls, encoded paths, bounded answers, statuses turned into
 //! [`Error`]s. One request is one try; who calls decides about another.
 
+mod address;
+
 use std::{
     borrow::Cow,
     io::{self, Read},
@@ -391,8 +393,9 @@ impl Http {
     /// Sends once and reads the whole answer.
     ///
     /// # Errors
-    /// For no connection, no whole answer, and every status but 2xx.
+    /// For an address that is too long (nothing is sent), no connection, no whole answer, and every status but 2xx.
     pub(crate) fn send<'a>(&'a self, request: &'a Request<'_>) -> Result<Answer<'a>> {
+        request.check_length(&self.base)?;
         let begun = Instant::now();
         let outcome = self.exchange(request);
         let status = match &outcome {
@@ -421,6 +424,7 @@ impl Http {
     /// # Errors
     /// As [`Http::send`]. What is read fails with [`io::ErrorKind::TimedOut`] when the time is over.
     pub(crate) fn open(&self, request: &Request<'_>) -> Result<Box<dyn Read + Send + Sync>> {
+        request.check_length(&self.base)?;
         let begun = Instant::now();
         let outcome = self.call(request).and_then(|mut response| {
             let status = response.status().as_u16();

@@ -110,7 +110,7 @@ impl fmt::Display for Index {
 
 /// Conditions that must all hold, in the query language of the server.
 ///
-/// The language has no `OR`, no `NOT` and no way to escape: a value that it would misread (quotes, brackets, ` AND `) makes
+/// The language has no `OR`, no `NOT` and no way to escape: a value that it would misread (quotes, brackets, commas, ` AND `) makes
 /// the search fail before anything is sent, and so does a field that the searched index does not have. A query given as
 /// plain text is sent as it is.
 ///
@@ -148,13 +148,6 @@ impl SearchQuery {
     pub fn any_of<V: AsRef<str>>(mut self, field: SearchField, values: impl IntoIterator<Item = V>) -> Self {
         let mut known = Vec::new();
         for value in values {
-            if value.as_ref().contains(',') {
-                self.refuse(format!(
-                    "a value of {} must not contain a comma (given: `{}`)",
-                    field.as_str(),
-                    value.as_ref()
-                ));
-            }
             known.push(self.value(field, value.as_ref()));
         }
         if known.is_empty() {
@@ -187,9 +180,11 @@ impl SearchQuery {
             self.refuse(format!("{name} is a time: use after and before"));
         } else if value.trim().is_empty() {
             self.refuse(format!("the value of {name} must not be empty"));
-        } else if value.contains(['"', '\'', '(', ')']) || value.contains(" AND ") {
+        } else if value.contains(['"', '\'', '(', ')', ',']) || value.contains(" AND ") {
             let given = excerpt(value);
-            self.refuse(format!("the value of {name} must not contain quotes, brackets or ` AND ` (given: `{given}`)"));
+            self.refuse(format!(
+                "the value of {name} must not contain quotes, brackets, commas or ` AND ` (given: `{given}`)"
+            ));
         }
         // Quotes are dropped by some indexes and needed around blanks by others.
         if value.contains(char::is_whitespace) { format!("\"{value}\"") } else { value.to_owned() }

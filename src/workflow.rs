@@ -23,8 +23,8 @@ pub use execute::{ExecuteWorkflowRequest, TaskMock, WorkflowTestRequest};
 pub(crate) use look::Looks;
 pub(crate) use lookup::tasks_of;
 pub use lookup::{CorrelationQuery, RunningQuery, WorkflowSummary, WorkflowTasksQuery};
-pub(crate) use steer::said;
 pub use steer::{Removal, RerunWorkflowRequest, SkipTaskRequest};
+pub(crate) use steer::{no_task_to_begin_with, said};
 pub use wait::StartOutcome;
 
 wire_enum! {

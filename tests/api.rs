@@ -53,7 +53,7 @@ use conductor_sync::{
 };
 use serde_json::json;
 
-use table::{EFFECTS, OPERATIONS, REAL_ONLY, Row};
+use table::{EFFECTS, OPERATIONS, REAL_ONLY, REFUSED_BEFORE, Row};
 
 /// What a row runs.
 type Test = fn(&Api);
@@ -142,6 +142,8 @@ thread_local! {
     static N_REFUSED: Cell<usize> = const { Cell::new(0) };
     /// How often that row had the address wrong.
     static N_LOST: Cell<usize> = const { Cell::new(0) };
+    /// How often something was refused to it before the server was asked.
+    static N_REFUSED_BEFORE: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The server has refused something.
@@ -156,18 +158,22 @@ pub(crate) fn fails<T: std::fmt::Debug>(outcome: Result<T>, kind: ErrorKind) -> 
     if error.status().is_some() && !error.is_wrong_address() {
         refused();
     }
+    if kind == ErrorKind::Invalid {
+        N_REFUSED_BEFORE.set(N_REFUSED_BEFORE.get() + 1);
+    }
     error
 }
 
-/// A value that is longer than the server takes a request for.
+/// A value that is longer than the server takes an address for.
 pub(crate) fn long() -> String {
     "x".repeat(9_000)
 }
 
-/// A request that is longer than the server takes. It says so with a page, which is no wrong address.
+/// An address that is longer than the server takes is not sent.
 #[track_caller]
-pub(crate) fn too_long<T: std::fmt::Debug>(outcome: Result<T>) {
-    assert_eq!(fails(outcome, ErrorKind::Rejected).status(), Some(400));
+pub(crate) fn too_long<T: std::fmt::Debug>(outcome: Result<T>, parameter: &str) {
+    let error = fails(outcome, ErrorKind::Invalid).to_string();
+    assert!(error.contains(&format!("{parameter} is too long")), "{error}");
 }
 
 #[track_caller]
@@ -186,8 +192,10 @@ pub(crate) fn lost<T: std::fmt::Debug>(outcome: Result<T>) {
 fn refuse(row: &Row, api: &Api) {
     N_REFUSED.set(0);
     N_LOST.set(0);
+    N_REFUSED_BEFORE.set(0);
     (row.error)(api);
     let (n_refused, n_lost) = (N_REFUSED.get(), N_LOST.get());
+    assert!(row.never != REFUSED_BEFORE || N_REFUSED_BEFORE.get() > 0, "nothing was refused, although {}", row.never);
     match row.never {
         "" => assert!(n_refused > 0, "the server has refused nothing: say why in the table"),
         why => assert!(n_refused == 0 && n_lost > 0, "{n_refused} refusals, {n_lost} wrong addresses, although {why}"),

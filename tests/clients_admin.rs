@@ -24,9 +24,9 @@ fn bad_input_names_the_parameter_and_sends_nothing() {
     let server = Server::well_behaved();
     let client = server.client();
     let bad = ErrorKind::Invalid;
-    check(client.events().register(&EventHandler::new("a/b", "e")), bad, "name");
+    check(client.events().register(&EventHandler::new("a/b", "q:e")), bad, "name");
     check(client.events().register(&EventHandler::new("a", "")), bad, "event must not be empty");
-    check(client.events().update(&EventHandler::new("a", "e")), bad, "actions must not be empty");
+    check(client.events().update(&EventHandler::new("a", "q:e")), bad, "actions must not be empty");
     check(client.events().delete(""), bad, "name must not be empty");
     check(client.events().active_of("sqs:a/b"), bad, "event");
     let start = StartWorkflowRequest::new("w");

@@ -119,6 +119,7 @@ fn a_query_that_the_language_can_not_say_is_refused() {
         (query().is(SearchField::StartTime, "5"), "startTime is a time"),
         (query().after(SearchField::Status, now), "status is no time"),
         (query().any_of(SearchField::Status, ["A,B"]), "comma"),
+        (query().is(SearchField::CorrelationId, "a,b"), "correlationId must not contain quotes, brackets, commas"),
         (query().any_of::<&str>(SearchField::Status, []), "empty list"),
     ] {
         refused(workflows.search(query).first_page(), &["search workflows", says]);
@@ -272,6 +273,20 @@ fn fields_of_a_skip_go_into_the_address() {
 }
 
 #[test]
+fn an_address_that_is_too_long_names_its_parameter_and_is_not_sent() {
+    let server = Server::well_behaved();
+    let workflows = server.client().workflows();
+    let long = "x".repeat(8_000);
+    refused(workflows.terminate("w", Some(&long)), &["terminate workflow w: reason is too long"]);
+    let skip = SkipTaskRequest::new().input("a", &*long).output("b", "1");
+    refused(workflows.skip_task("w", "r", &skip), &["skip task r: taskInput[a] is too long"]);
+    let accented = "é".repeat(1_000);
+    refused(workflows.correlated(&*accented, &accented), &["correlationId is too long"]);
+    refused(workflows.search(&*long).first_page(), &["query is too long", "takes 7600"]);
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
 fn a_bulk_removal_has_a_body_and_names_each_id_once() {
     let server = answering(json!({"bulkErrorResults": {"c": "no"}, "bulkSuccessfulResults": ["a", "b", "a", "b"]}));
     let bulk = server.client().workflows().bulk();
@@ -309,6 +324,18 @@ fn refusals_of_a_state_are_conflicts_whatever_their_status() {
     let resume = say(500, "The workflow w is not PAUSED so cannot resume. Current status is RUNNING");
     assert_eq!(resume.client().workflows().resume("w").unwrap_err().kind(), ErrorKind::Conflict);
     let unknown = say(404, "No such workflow found by id: w");
+    let no_task = say(400, "Task t not found");
+    assert!(
+        no_task
+            .client()
+            .workflows()
+            .rerun("w", &RerunWorkflowRequest::new().from_task("t"))
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(
+        no_task.client().agents().rerun("w", &RerunWorkflowRequest::new().from_task("t")).unwrap_err().is_not_found()
+    );
     assert!(unknown.client().workflows().retry("w").unwrap_err().is_not_found());
 }
 

@@ -299,9 +299,11 @@ const VALUES: &[Row] = rows! { c, _id;
     "MetadataClient::validate_workflow" "version": c.metadata().validate_workflow(&negative_version());
     "MetadataClient::workflows_of" "classifier": c.metadata().workflows_of("");
     "EventClient::register" "event": c.events().register(&EventHandler::new("h", " "));
-    "EventClient::register" "actions": c.events().register(&EventHandler::new("h", "e"));
-    "EventClient::register" "kind": c.events().register(&EventHandler::new("h", "e").action(EventAction::default()));
-    "EventClient::update" "actions": c.events().update(&EventHandler::new("h", "e"));
+    "EventClient::register" "event": c.events().register(&EventHandler::new("h", "no_colon").action(EventAction::default()));
+    "EventClient::update" "event": c.events().update(&EventHandler::new("h", "conductor: ").action(EventAction::default()));
+    "EventClient::register" "actions": c.events().register(&EventHandler::new("h", "q:e"));
+    "EventClient::register" "kind": c.events().register(&EventHandler::new("h", "q:e").action(EventAction::default()));
+    "EventClient::update" "actions": c.events().update(&EventHandler::new("h", "q:e"));
     "ScheduleClient::save" "cron_expression": c.schedules().save(&WorkflowSchedule::new("s", "", start("w")));
     "ScheduleClient::save" "cron_expression": c.schedules().save(&second_cron(""));
     "ScheduleClient::save" "start_workflow_request": c.schedules().save(&WorkflowSchedule::new("s", "c", start("")));
@@ -463,7 +465,7 @@ fn second_cron(cron: &str) -> WorkflowSchedule {
 }
 
 fn handler(name: &str) -> EventHandler {
-    EventHandler::new(name, "e").action(EventAction::start_workflow(StartWorkflowAction::new("w")))
+    EventHandler::new(name, "q:e").action(EventAction::start_workflow(StartWorkflowAction::new("w")))
 }
 
 #[test]

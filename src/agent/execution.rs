@@ -12,7 +12,8 @@ use crate::{
     search::{Index, Place, Search, SearchRequest},
     task::{ReferenceUpdate, Task, TaskClient, TaskExecLog, TaskStatus},
     workflow::{
-        Removal, RerunWorkflowRequest, Workflow, WorkflowStatus, WorkflowSummary, WorkflowTasksQuery, said, tasks_of,
+        Removal, RerunWorkflowRequest, Workflow, WorkflowStatus, WorkflowSummary, WorkflowTasksQuery,
+        no_task_to_begin_with, said, tasks_of,
     },
 };
 
@@ -424,7 +425,8 @@ impl AgentClient {
             return Err(Error::invalid(about.0, problem));
         }
         let route = "/agent/executions/{executionId}/rerun";
-        self.http.send(&Request::new(Method::Post, route, &[execution_id], about)?.json(request)?)?.text()
+        let sent = Request::new(Method::Post, route, &[execution_id], about)?.json(request)?;
+        no_task_to_begin_with(self.http.send(&sent))?.text()
     }
 
     /// Removes an execution: `DELETE /agent/executions/{executionId}/record`.

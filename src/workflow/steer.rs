@@ -186,9 +186,8 @@ impl WorkflowClient {
     /// Where a skipped task follows, 3.32.1 answers 500 and has made the workflow RUNNING all the same: look at its state.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] when it has not ended; [`Error::is_not_found`] when there is no such workflow; otherwise when it
-    /// has no such task ([`ErrorKind::Rejected`](crate::ErrorKind::Rejected): the server answers 400), an input is no
-    /// object, or the server can't be reached or refuses.
+    /// [`ErrorKind::Conflict`] when it has not ended; [`Error::is_not_found`] when there is no such workflow, or no such task
+    /// in it (the server answers 400); otherwise when an input is no object, or the server can't be reached or refuses.
     ///
     /// [`ErrorKind::Conflict`]: crate::ErrorKind::Conflict
     pub fn rerun(&self, workflow_id: &str, request: &RerunWorkflowRequest) -> Result<String> {
@@ -197,7 +196,7 @@ impl WorkflowClient {
             return Err(Error::invalid(format!("rerun workflow {}", excerpt(workflow_id)), problem));
         }
         let sent = Request::new(Method::Post, "/workflow/{workflowId}/rerun", &[workflow_id], about)?.json(request)?;
-        self.http.send(&sent)?.text()
+        no_task_to_begin_with(self.http.send(&sent))?.text()
     }
 
     /// Makes the tasks of a workflow that wait for a callback due now: `POST /workflow/{workflowId}/resetcallbacks`.
@@ -285,6 +284,16 @@ impl WorkflowClient {
         let request = Request::new(Method::Post, "/workflow/{workflowId}/messages", &[workflow_id], about)?;
         self.http.send(&request.plain_refusals().json(message)?)?.text()
     }
+}
+
+/// That a rerun shall begin with a task that is not there is a 400 (3.32.1).
+pub(crate) fn no_task_to_begin_with<T>(outcome: Result<T>) -> Result<T> {
+    outcome.map_err(|error| match (error.status(), error.server_message()) {
+        (Some(400), Some(message)) if message.starts_with("Task ") && message.ends_with(" not found") => {
+            error.into_not_found()
+        }
+        _ => error,
+    })
 }
 
 /// A refusal in these words means that the workflow is in a state that forbids the operation, whatever its status says.

@@ -379,7 +379,11 @@ pub(crate) mod refused {
     }
 
     pub(crate) fn search(api: &Api) {
-        too_long(api.client.agents().search(&AgentSearch::new().free_text(super::super::long())).first_page());
+        too_long(
+            api.client.agents().search(&AgentSearch::new().free_text(super::super::long())).first_page(),
+            "freeText",
+        );
+        lost(api.elsewhere().agents().search(&AgentSearch::new()).first_page());
     }
 
     pub(crate) fn search_workflows(api: &Api) {
@@ -421,6 +425,8 @@ pub(crate) mod refused {
         missing(agents.restart_with_latest_definition("nope"));
         missing(agents.retry_within_sub_workflows("nope"));
         missing(agents.rerun("nope", &RerunWorkflowRequest::new()));
+        agents.cancel(&id, None).unwrap();
+        missing(agents.rerun(&id, &RerunWorkflowRequest::new().from_task("nope")));
     }
 
     pub(crate) fn remove(api: &Api) {

@@ -193,7 +193,7 @@ pub(crate) mod refused {
     pub(crate) fn workflows(api: &Api) {
         lost(api.elsewhere().metadata().workflows());
         fails(api.client.metadata().workflows_of(" "), ErrorKind::Invalid);
-        too_long(api.client.metadata().workflows_of(&long()));
+        too_long(api.client.metadata().workflows_of(&long()), "classifier");
     }
 
     pub(crate) fn workflow_of_name(api: &Api) {

@@ -268,12 +268,12 @@ pub(crate) mod refused {
         lost(api.elsewhere().schedules().list());
         lost(api.elsewhere().schedules().list_of("w"));
         fails(api.client.schedules().list_of(" "), ErrorKind::Invalid);
-        too_long(api.client.schedules().list_of(&long()));
+        too_long(api.client.schedules().list_of(&long()), "workflowName");
     }
 
     pub(crate) fn search(api: &Api) {
         lost(api.elsewhere().schedules().search(&ScheduleSearch::new()).first_page());
-        too_long(api.client.schedules().search(&ScheduleSearch::new().free_text(long())).first_page());
+        too_long(api.client.schedules().search(&ScheduleSearch::new().free_text(long())).first_page(), "freeText");
     }
 
     pub(crate) fn get(api: &Api) {

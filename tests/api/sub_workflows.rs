@@ -111,7 +111,7 @@ pub(crate) fn rerun(api: &Api) {
     api.end(TaskResultStatus::Completed);
     ends(api, &outer, &WorkflowStatus::Completed);
     let nowhere = RerunWorkflowRequest::new().from_task("nope");
-    fails(workflows.rerun(&outer, &nowhere), ErrorKind::Rejected);
+    missing(workflows.rerun(&outer, &nowhere));
 }
 
 /// A signal to the outer workflow reaches the WAIT task in which the inner one stands.

@@ -248,14 +248,14 @@ pub(crate) mod refused {
     pub(crate) fn poll(api: &Api) {
         fails(api.client.tasks().poll("a/b"), ErrorKind::Invalid);
         lost(api.elsewhere().tasks().poll("t"));
-        too_long(api.client.tasks().poll(PollRequest::new("t").domain(long())));
+        too_long(api.client.tasks().poll(PollRequest::new("t").domain(long())), "domain");
     }
 
     pub(crate) fn poll_batch(api: &Api) {
         let slow = PollRequest::new("t").timeout(Duration::from_secs(6));
         fails(api.client.tasks().poll_batch(slow), ErrorKind::Invalid);
         lost(api.elsewhere().tasks().poll_batch("t"));
-        too_long(api.client.tasks().poll_batch(PollRequest::new("t").worker_id(long())));
+        too_long(api.client.tasks().poll_batch(PollRequest::new("t").worker_id(long())), "workerid");
     }
 
     pub(crate) fn update(api: &Api) {
@@ -315,13 +315,13 @@ pub(crate) mod refused {
 
     pub(crate) fn queue_size(api: &Api) {
         lost(api.elsewhere().tasks().queue_size("t", None));
-        too_long(api.client.tasks().queue_size("t", Some(&long())));
+        too_long(api.client.tasks().queue_size("t", Some(&long())), "domain");
     }
 
     pub(crate) fn queue_sizes(api: &Api) {
         fails(api.client.tasks().queue_sizes::<&str>(&[]), ErrorKind::Invalid);
         lost(api.elsewhere().tasks().queue_sizes(&["t"]));
-        too_long(api.client.tasks().queue_sizes(&["t", &long()]));
+        too_long(api.client.tasks().queue_sizes(&["t", &long()]), "taskType");
     }
 
     pub(crate) fn all_queue_sizes(api: &Api) {
@@ -331,7 +331,7 @@ pub(crate) mod refused {
 
     pub(crate) fn poll_data(api: &Api) {
         lost(api.elsewhere().tasks().poll_data("t"));
-        too_long(api.client.tasks().poll_data(&long()));
+        too_long(api.client.tasks().poll_data(&long()), "taskType");
     }
 
     pub(crate) fn all_poll_data(api: &Api) {
@@ -358,6 +358,6 @@ pub(crate) mod refused {
         };
         fails(ask(api.client.tasks(), ""), ErrorKind::Invalid);
         lost(ask(api.elsewhere().tasks(), "p"));
-        too_long(ask(api.client.tasks(), &long()));
+        too_long(ask(api.client.tasks(), &long()), "path");
     }
 }

@@ -408,7 +408,7 @@ pub(crate) mod refused {
         lost(api.elsewhere().workflows().correlated("w", "c"));
         // A byte takes three in a path.
         let long = "é".repeat(1_000);
-        too_long(api.client.workflows().correlated(long.as_str(), &long));
+        too_long(api.client.workflows().correlated(long.as_str(), &long), "correlationId");
     }
 
     pub(crate) fn correlated_by_each(api: &Api) {
@@ -459,6 +459,8 @@ pub(crate) mod refused {
         let id = started(api);
         fails(workflows.rerun(&id, &RerunWorkflowRequest::new()), ErrorKind::Conflict);
         missing(workflows.rerun("nope", &RerunWorkflowRequest::new()));
+        api.end(TaskResultStatus::Completed);
+        missing(workflows.rerun(&id, &RerunWorkflowRequest::new().from_task("nope")));
         fails(workflows.rerun(&id, &RerunWorkflowRequest::new().task_input(json!({}))), ErrorKind::Invalid);
     }
 
@@ -520,7 +522,7 @@ pub(crate) mod refused {
         };
         fails(ask(api.client.workflows(), ""), ErrorKind::Invalid);
         lost(ask(api.elsewhere().workflows(), "p"));
-        too_long(ask(api.client.workflows(), &long()));
+        too_long(ask(api.client.workflows(), &long()), "path");
     }
 
     pub(crate) fn test(api: &Api) {
