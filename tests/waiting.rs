@@ -11,7 +11,7 @@ use std::{
 };
 
 use common::{Answer, Request, Server};
-use conductor_sync::{Error, ErrorKind, Result, Workflow, WorkflowClient, WorkflowStatus};
+use conductor_sync::{Client, Error, ErrorKind, Result, Workflow, WorkflowClient, WorkflowStatus};
 use serde_json::{Value, json};
 
 /// In the first second six, then five a second; some more since the machine may be slow between a look and its count.
@@ -175,4 +175,32 @@ fn waiting_for_very_many_one_by_one_ends_in_time_with_few_requests() {
     assert!(outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(|e| e.workflow_state().is_some())));
     let n_requests = server.requests().len();
     assert!(n_requests <= most_requests(begun), "{n_requests} requests in {:?}", begun.elapsed());
+}
+
+#[test]
+fn large_inputs_are_looked_at_with_smaller_requests() {
+    let server = Server::start(|request| {
+        if !is_for_many(request) {
+            return Some(single(request));
+        }
+        let ids = request.json();
+        let state = |id: &Value| {
+            let mut state = state(id.as_str().unwrap());
+            state["input"] = json!({"text": "x".repeat(1 << 20)});
+            state
+        };
+        let found: Vec<Value> = ids.as_array().unwrap().iter().map(state).collect();
+        Some(Answer::json(200, &json!({"bulkSuccessfulResults": found})))
+    });
+    // Of twenty at once the answer is too large.
+    let client = Client::new(server.config().max_answer_bytes(8 << 20)).unwrap();
+    let ids: Vec<String> = (0..20).map(|n| format!("r{n}")).collect();
+    all_late(&client.workflows().wait_all(&ids, Duration::from_secs(4)));
+    let requests = server.requests();
+    let sizes = requests.iter().filter(|request| is_for_many(request)).map(|r| r.json().as_array().unwrap().len());
+    let sizes: Vec<usize> = sizes.collect();
+    assert_eq!(sizes.iter().filter(|size| **size == 20).count(), 1, "{sizes:?}");
+    assert!(sizes.iter().skip(1).all(|size| *size <= 4), "{sizes:?}");
+    let outcomes = client.workflows().wait_all(&["done1", "done2"], Duration::from_secs(4));
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
 }

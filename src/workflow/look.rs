@@ -13,8 +13,11 @@ use crate::{
     http::{Http, Method, Request, problem_with_name},
 };
 
-/// As many are looked at with one request.
+/// As many are looked at with one request, where their inputs are small: the answer has all but their tasks.
 const MOST_AT_ONCE: usize = 500;
+
+/// Where an answer to a look at several has more bytes, the next look is at fewer.
+const LARGE_ANSWER_BYTES: usize = 4 << 20;
 
 /// A look that begins shortly before the deadline still has this long to be answered.
 const SHORTEST_LOOK: Duration = Duration::from_secs(1);
@@ -56,6 +59,8 @@ struct Queue {
     is_crowded: bool,
     /// It was one from the second line.
     was_alone: bool,
+    /// As many are looked at with the next request; `None` before the first.
+    n_at_once: Option<usize>,
     /// When looks at several may be tried again.
     together_from: Option<Instant>,
 }
@@ -112,10 +117,27 @@ impl Queue {
         self.was_alone = !self.alone.is_empty() && (self.together.is_empty() || !self.was_alone);
         let ids: Vec<String> = match self.was_alone {
             true => self.alone.pop_front().into_iter().collect(),
-            false => self.together.drain(..self.together.len().min(MOST_AT_ONCE)).collect(),
+            false => self.together.drain(..self.together.len().min(self.n_at_once.unwrap_or(MOST_AT_ONCE))).collect(),
         };
         let group = ids.into_iter().filter_map(|id| self.tickets.remove_entry(&id));
         group.collect()
+    }
+
+    /// Looks at fewer with the next request when an answer about so many was large, at more when it was small.
+    fn suit(&mut self, n_workflows: usize, n_bytes: usize) {
+        let fitting = n_workflows.saturating_mul(LARGE_ANSWER_BYTES) / n_bytes.max(1);
+        self.n_at_once = Some(fitting.min(n_workflows * 4).clamp(2, MOST_AT_ONCE));
+    }
+
+    /// Puts workflows back to where they came from.
+    fn put_back(&mut self, group: Group) {
+        for (id, mut tickets) in group.into_iter().rev() {
+            let known = self.tickets.entry(id.clone()).or_default();
+            if known.is_empty() {
+                self.together.push_front(id);
+            }
+            known.append(&mut tickets);
+        }
     }
 
     /// Puts workflows into the line of those that are looked at one by one.
@@ -177,8 +199,23 @@ impl Lead<'_> {
             group => {
                 let ids: Vec<&str> = group.iter().map(|(id, _)| id.as_str()).collect();
                 match found(http, &ids, limit) {
-                    Ok(found) => found,
+                    Ok((found, n_bytes)) => {
+                        self.looks.queue().suit(ids.len(), n_bytes);
+                        found
+                    }
+                    // Fewer are tried, and where not even two fit, one by one for a while.
+                    Err(error) if error.kind() == ErrorKind::TooLarge => {
+                        let mut queue = self.looks.queue();
+                        queue.n_at_once = Some((ids.len() / 8).max(2));
+                        if ids.len() < 16 {
+                            queue.together_from = Some(Instant::now() + ASK_AGAIN_AFTER);
+                        }
+                        queue.put_back(mem::take(&mut self.group));
+                        return;
+                    }
                     Err(error) if error.is_retryable() => {
+                        // There may have been too many for the time.
+                        self.looks.queue().n_at_once = Some((ids.len() / 2).max(2));
                         ids.iter().map(|id| ((*id).to_owned(), Err(error.copy()))).collect()
                     }
                     // One of them spoils it for all, or there is no such route.
@@ -255,14 +292,16 @@ impl Looks {
     }
 }
 
-/// Those that are there, and those that are known not to be, by id.
-fn found(http: &Http, ids: &[&str], limit: Duration) -> Result<HashMap<String, Seen>> {
+/// Those that are there, and those that are known not to be, by id; and how many bytes that took.
+fn found(http: &Http, ids: &[&str], limit: Duration) -> Result<(HashMap<String, Seen>, usize)> {
     let about = ("wait for workflows", ids[0]);
     let request = Request::new(Method::Post, "/workflow/bulk/search", &[], about)?
         .query("includeTasks", "false")
         .json(&ids)?
         .within(limit);
-    let found: BulkOutcome<Workflow> = http.send(&request)?.json()?;
+    let answer = http.send(&request)?;
+    let n_bytes = answer.body.len();
+    let found: BulkOutcome<Workflow> = answer.json()?;
     let state = |workflow: Workflow| {
         let Workflow { workflow_id, correlation_id, status, output, variables, .. } = workflow;
         let id = workflow_id.clone();
@@ -275,7 +314,7 @@ fn found(http: &Http, ids: &[&str], limit: Duration) -> Result<HashMap<String, S
         let error = Error::new(ErrorKind::NotFound, format!("wait for workflow {}", excerpt(&id)), excerpt(&said));
         (id, Err(error.with_server_message(Some(said), false)))
     };
-    Ok(found.successes.into_iter().map(state).chain(not_there.map(error)).collect())
+    Ok((found.successes.into_iter().map(state).chain(not_there.map(error)).collect(), n_bytes))
 }
 
 fn single_state(http: &Http, workflow_id: &str, limit: Duration) -> Result<WorkflowState> {

@@ -128,7 +128,8 @@ impl WorkflowClient {
     /// once, with its tasks. Threads that wait at the same time, for the same workflows or others, share their looks when they
     /// use the same [`Client`](crate::Client) or its clones: five requests a second in all. That is also so where the server
     /// has no looks at several (`POST /workflow/bulk/search`), or a proxy does not let them through: then they are looked at
-    /// one by one, in turn, so that the end of one of 100 is seen after 20 seconds.
+    /// one by one, in turn, so that the end of one of 100 is seen after 20 seconds. A look at several fetches their inputs too;
+    /// where those are large, a request looks at fewer.
     ///
     /// ```
     /// # #[cfg(feature = "embedded")] {
