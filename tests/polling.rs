@@ -10,15 +10,12 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use common::{Answer, Gate, Request, Server, dawdle, echo, start, stop_clean, task, task_with, tasks};
+use common::{Answer, Gate, Request, Server, be_slow, echo, start, stop_clean, task, task_with, tasks};
 use conductor_sync::{Client, RawJson, TaskError, TaskRunner, Worker};
 use serde_json::{Value, json};
-
-/// Long enough for a loop without a pause to be seen as one.
-const WINDOW: Duration = Duration::from_secs(3);
 
 /// A worker that counts its runs.
 fn counting() -> (Worker, Arc<AtomicUsize>) {
@@ -292,6 +289,11 @@ fn a_task_of_another_type_is_given_back() {
 
 #[test]
 fn no_answer_makes_a_poller_flood_the_server() {
+    const N_POLLS: usize = 6;
+    /// A poll that brings a task, another one, and one by a helper come without a pause.
+    const MOST_AT_ONCE: usize = 3;
+    /// No pause is shorter.
+    const LEAST_PAUSE: Duration = Duration::from_millis(25);
     let json = |text: &str| Answer::status(200, "application/json", text);
     let other = task_with("t0", json!({"taskType": "other", "taskDefName": "other"}));
     let all: Vec<(&str, Answer)> = vec![
@@ -320,23 +322,28 @@ fn no_answer_makes_a_poller_flood_the_server() {
             (what, server, gate, handle)
         })
         .collect();
-    dawdle(WINDOW);
     for (what, server, gate, handle) in running {
-        let n = server.n_polls();
+        server.wait_for(&format!("{what}: {N_POLLS} polls"), |all| n_polls(all) >= N_POLLS);
         gate.open();
         stop_clean(handle);
-        assert!(n < 60, "{what}: {n} polls in {WINDOW:?}");
+        let polls: Vec<_> = server.requests().into_iter().filter(Request::is_poll).take(N_POLLS).collect();
+        for burst in polls.windows(MOST_AT_ONCE + 1) {
+            let within = burst[MOST_AT_ONCE].at - burst[0].at;
+            assert!(within >= LEAST_PAUSE, "{what}: {} polls within {within:?}", burst.len());
+        }
     }
 }
 
 #[test]
 fn an_idle_worker_that_allows_no_hold_polls_a_few_times_a_second() {
+    const N_POLLS: usize = 12;
     let server = Server::well_behaved();
+    let begun = Instant::now();
     let handle = start(&server, echo().poll_timeout(Duration::ZERO));
-    dawdle(WINDOW);
-    let n = server.n_polls();
+    server.wait_for("polls", |all| n_polls(all) >= N_POLLS);
+    let took = begun.elapsed();
     stop_clean(handle);
-    assert!(n < 60, "{n} polls in {WINDOW:?}");
+    assert!(took > Duration::from_millis(600), "{N_POLLS} polls in {took:?}");
 }
 
 /// Checks at each poll that what it asks for, with what was handed out and is not finished, fits into the pool.
@@ -371,7 +378,7 @@ fn held(n_tasks: usize) -> (Server, Arc<Held>, impl Fn(&str) -> Worker) {
     let worker = move |task_type: &str| {
         let held = Arc::clone(&count);
         let worker = Worker::new(task_type, move |_, input: Value| {
-            dawdle(Duration::from_millis(2));
+            be_slow(Duration::from_millis(2));
             held.n_finished.fetch_add(1, Ordering::AcqRel);
             Ok(input)
         });
@@ -520,7 +527,7 @@ fn a_pause_holds_for_every_poller_of_a_busy_worker() {
         if !r.is_poll() || is_over.load(Ordering::Acquire) {
             return None;
         }
-        dawdle(Duration::from_millis(20));
+        be_slow(Duration::from_millis(20));
         let first = n_tasks.fetch_add(r.count(), Ordering::AcqRel);
         Some(Answer::tasks(&(first..first + r.count()).map(|n| task(&format!("t{n}"))).collect::<Vec<_>>()))
     });

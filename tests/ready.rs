@@ -12,10 +12,9 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
 };
 
-use common::{Answer, Gate, PATIENCE, Server, dawdle, stop_clean, task};
+use common::{Answer, Gate, PATIENCE, Server, comes_true, stop_clean, task};
 use conductor_sync::{RunnerHandle, TaskRunner, Worker};
 use serde_json::Value;
 
@@ -30,15 +29,11 @@ fn ready(runner: &RunnerHandle) -> String {
 
 #[track_caller]
 fn wait_for(what: &str, look: impl Fn() -> String, wanted: &[&str]) {
-    let end = Instant::now() + PATIENCE;
-    loop {
+    let is_seen = || {
         let seen = look();
-        if wanted.iter().all(|part| seen.contains(part)) {
-            return;
-        }
-        assert!(Instant::now() < end, "{what}: {seen}");
-        dawdle(Duration::from_millis(10));
-    }
+        wanted.iter().all(|part| seen.contains(part))
+    };
+    assert!(comes_true(is_seen), "{what}: {}", look());
 }
 
 #[test]

@@ -14,7 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Answer, Gate, PATIENCE, Request, Server, dawdle, echo, start, stop_clean, task, task_with, tasks};
+use common::{
+    Answer, Gate, PATIENCE, Request, Server, be_slow, comes_true, echo, start, stop_clean, task, task_with, tasks,
+};
 use conductor_sync::{Client, TaskContext, TaskRunner, Worker};
 use serde_json::{Value, json};
 
@@ -37,10 +39,7 @@ fn telling(task_type: &str, handler: impl Fn(&TaskContext) + Send + Sync + 'stat
 
 /// Waits in a handler until the runner stops.
 fn wait_for_stop(cx: &TaskContext) {
-    let end = Instant::now() + PATIENCE;
-    while !cx.is_stopping() && Instant::now() < end {
-        dawdle(Duration::from_millis(2));
-    }
+    assert!(comes_true(|| cx.is_stopping()));
 }
 
 /// A worker of another type with a thread of its own, which runs a step when the runner stops.
@@ -268,7 +267,7 @@ fn lost_by_stops(grace: Duration, n_rounds: usize) -> BTreeSet<String> {
     for round in 0..n_rounds {
         let server = Server::well_behaved();
         server.add(tasks(300));
-        let (worker, _) = telling("job", |_| dawdle(Duration::from_millis(1)));
+        let (worker, _) = telling("job", |_| be_slow(Duration::from_millis(1)));
         let handle =
             TaskRunner::new(&server.client()).worker(worker.pollers(1 + round % 3)).threads(4).start().unwrap();
         let enough = move |all: &[Request]| all.iter().filter(|r| r.is_update()).count() >= 3 * round;

@@ -20,7 +20,7 @@ use std::{
 };
 
 use conductor_sync::{Client, Config, RunnerHandle, TaskRunner, Worker};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, after, bounded, tick};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -653,10 +653,24 @@ impl Gate {
     }
 }
 
-/// Lets a time pass at a place that stands for a slow server.
-pub(crate) fn dawdle(time: Duration) {
-    let (_never, nothing) = bounded::<()>(0);
-    let _passed = nothing.recv_timeout(time);
+/// Whether this becomes true within [`PATIENCE`]. For what tells nobody when it changes, so that it has to be looked at
+/// again and again: a flag of a handler's context, a page of an exporter, the threads of a process.
+pub(crate) fn comes_true(mut is_true: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + PATIENCE;
+    let again = tick(Duration::from_millis(5));
+    while !is_true() {
+        if Instant::now() >= end {
+            return false;
+        }
+        again.recv().unwrap();
+    }
+    true
+}
+
+/// Takes this long, in a handler or a script whose slowness is what is tested. No test waits with it for something to
+/// happen.
+pub(crate) fn be_slow(time: Duration) {
+    after(time).recv().unwrap();
 }
 
 /// Keeps the panics of handlers, which are meant, out of the output of the tests.
