@@ -622,6 +622,16 @@ pub(crate) fn stop_clean(handle: RunnerHandle) -> Settled {
     Settled { completed: report.completed, given_back: report.given_back }
 }
 
+/// What `/ready` of a runner answers.
+pub(crate) fn ready(runner: &RunnerHandle) -> String {
+    let mut stream = TcpStream::connect(runner.metrics_address().unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 /// See [`stop_clean`].
 #[derive(Debug, PartialEq)]
 pub(crate) struct Settled {
