@@ -15,7 +15,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -220,6 +220,7 @@ impl Shared {
 pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -242,8 +243,8 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), script: Box::new(script) });
         let known = Arc::clone(&shared);
-        thread::Builder::new().name("accept".to_owned()).spawn(move || accept(&listener, &known)).unwrap();
-        Self { address, shared }
+        let accepting = thread::Builder::new().name("accept".to_owned()).spawn(move || accept(&listener, &known));
+        Self { address, shared, accepting: Some(accepting.unwrap()) }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -352,7 +353,10 @@ impl Drop for Server {
             let _closed = connection.shutdown(Shutdown::Both);
         }
         // Wakes the listener, which then looks whether it is over; the port is free when it has gone.
-        let _woken = TcpStream::connect(self.address);
+        if let (Ok(_), Some(accepting)) = (TcpStream::connect(self.address), self.accepting.take()) {
+            // The test has told of its panic already.
+            let _ended = accepting.join();
+        }
     }
 }
 
