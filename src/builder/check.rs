@@ -11,48 +11,11 @@ use crate::{
         text::{constant, is_duration, is_method, is_sink, is_time, name_problem},
     },
     json::{JsonMap, RawJson},
-    metadata::{HIDDEN_NAMES, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask},
+    metadata::{HIDDEN_NAMES, OF_TASK, OF_WORKFLOW, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask},
 };
 
-/// What a `${workflow.…}` may name (3.32.1).
-const OF_WORKFLOW: &[&str] = &[
-    "input",
-    "output",
-    "status",
-    "workflowId",
-    "parentWorkflowId",
-    "parentWorkflowTaskId",
-    "workflowType",
-    "version",
-    "correlationId",
-    "reasonForIncompletion",
-    "schemaVersion",
-    "variables",
-    "secrets",
-    "env",
-];
-
-/// What a `${task.…}` may name (3.32.1).
-const OF_TASK: &[&str] = &[
-    "input",
-    "output",
-    "taskType",
-    "status",
-    "referenceTaskName",
-    "retryCount",
-    "correlationId",
-    "pollCount",
-    "taskDefName",
-    "scheduledTime",
-    "startTime",
-    "endTime",
-    "workflowInstanceId",
-    "taskId",
-    "reasonForIncompletion",
-    "callbackAfterSeconds",
-    "workerId",
-    "iteration",
-];
+/// What of the server a `${workflow.…}` may name besides its fields.
+const OF_SERVER: &[&str] = &["secrets", "env"];
 
 /// What every JavaScript object has.
 const OF_OBJECT: &[&str] = &["hasOwnProperty", "toString", "valueOf"];
@@ -626,7 +589,7 @@ impl<'a> Checker<'a> {
 
     fn of_workflow(&mut self, reference: &str, field: Option<&str>, name: Option<&str>, place: &str) {
         let Some(field) = field else { return };
-        if !OF_WORKFLOW.contains(&field) {
+        if !OF_WORKFLOW.contains(&field) && !OF_SERVER.contains(&field) {
             return self.found(place, format_args!("`${{{reference}}}`: a workflow has no `{field}`"));
         }
         let inputs = &self.def.input_parameters;
