@@ -18,6 +18,7 @@ use common::{
     Answer, Gate, PATIENCE, Request, Server, be_slow, comes_true, echo, start, stop_clean, task, task_with, tasks,
 };
 use conductor_sync::{Client, TaskContext, TaskRunner, Worker};
+use crossbeam_channel::bounded;
 use serde_json::{Value, json};
 
 /// Far more than a stop with a short grace takes, and far less than what it must not wait for.
@@ -236,13 +237,17 @@ fn no_poll_is_begun_after_a_stop_while_heartbeats_go_on() {
 fn dropping_the_handle_stops_and_waits_for_running_tasks() {
     let server = Server::well_behaved();
     server.add([task("t0")]);
-    let (worker, runs) = telling("job", wait_for_stop);
+    let (held, ended) = bounded::<()>(0);
+    let (worker, runs) = telling("job", move |cx| {
+        let _held = &held;
+        wait_for_stop(cx);
+    });
     let handle = TaskRunner::new(&server.client()).worker(worker).threads(2).grace(PATIENCE).start().unwrap();
     runs.pass();
     drop(handle);
     assert!(server.updates("t0")[0].answered.is_some());
-    let n = server.n_polls();
-    assert!(!server.comes(Duration::from_secs(1), |all| n_polls(all) > n), "it still polls");
+    // A poller holds the handler, for the tasks it fetches.
+    assert!(ended.recv_timeout(PATIENCE).is_err_and(|e| e.is_disconnected()), "it still polls");
 }
 
 #[test]
