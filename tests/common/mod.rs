@@ -1,6 +1,7 @@
 //! A scripted Conductor for tests of what goes wrong. It hands out the tasks it was given and acknowledges what it is
 //! told, unless the script of the test wants another answer: wrong bytes, a late one, none, a broken connection. Every
-//! request is recorded. Nothing in here sleeps: waits are for a condition or a channel and have a deadline.
+//! request is recorded. Waits are for a condition or a channel and have a deadline; only what stands for something slow
+//! takes a time.
 
 #![allow(dead_code, reason = "no test program uses all of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests stand outside #[test] functions")]
