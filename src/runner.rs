@@ -178,14 +178,7 @@ impl TaskRunner {
     /// When there is no worker, a name can't be used, two workers are for the same tasks, a number of threads is 0, a poll
     /// timeout is above 5 s or not below the client's request timeout, the metrics port is taken, or a thread can't be started.
     pub fn start(self) -> Result<RunnerHandle> {
-        self.check()?;
-        if cfg!(panic = "abort") {
-            log::warn!(
-                "this program aborts on panic: a panicking handler ends the process and its tasks wait for their timeouts"
-            );
-        }
-        self.warn_of_tight_polls();
-        Build::new(&self)?.start(self)
+        self.build()?.start(self)
     }
 
     fn warn_of_tight_polls(&self) {
@@ -206,8 +199,20 @@ impl TaskRunner {
     #[cfg(unix)]
     pub fn run_until_signal(self) -> Result<StopReport> {
         // Caught before the first poll: a signal in between would lose the tasks that it brings.
-        let signals = signals::StopSignals::catch()?;
-        self.start()?.run_until(signals)
+        let build = self.build()?;
+        let signals = signals::StopSignals::catch(&build.alarm)?;
+        build.start(self)?.run_until(signals)
+    }
+
+    fn build(&self) -> Result<Build> {
+        self.check()?;
+        if cfg!(panic = "abort") {
+            log::warn!(
+                "this program aborts on panic: a panicking handler ends the process and its tasks wait for their timeouts"
+            );
+        }
+        self.warn_of_tight_polls();
+        Build::new(self)
     }
 
     /// Everything that is wrong, in one error.

@@ -11,10 +11,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use common::{Gate, PATIENCE, Request, Server, dawdle, quiet_handlers, start, stop_clean, task, tasks};
+use common::{Gate, Request, Server, comes_true, quiet_handlers, start, stop_clean, task, tasks};
 use conductor_sync::{RawJson, TaskError, TaskResult, TaskResultStatus, TaskRunner, Worker};
 use serde::{Serialize, Serializer, ser};
 use serde_json::{Value, json};
@@ -148,11 +148,8 @@ fn a_thousand_panics_leave_the_same_threads_and_lose_nothing() {
     assert_eq!(stop_clean(handle).completed, 3000);
     let n_failed = reports(&server).values().filter(|r| r.status() == "FAILED").count();
     assert_eq!(n_failed, 1000);
-    let end = Instant::now() + PATIENCE;
-    while !threads_named("work:job").is_empty() {
-        assert!(Instant::now() < end, "threads are left: {:?}", threads_named("work:job"));
-        dawdle(Duration::from_millis(5));
-    }
+    let have_ended = || threads_named("work:job").is_empty();
+    assert!(comes_true(have_ended), "threads are left: {:?}", threads_named("work:job"));
 }
 
 #[test]

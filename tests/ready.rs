@@ -5,40 +5,22 @@
 
 mod common;
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use common::{Answer, Gate, PATIENCE, Server, dawdle, stop_clean, task};
-use conductor_sync::{RunnerHandle, TaskRunner, Worker};
+use common::{Answer, Gate, Server, comes_true, ready, stop_clean, task};
+use conductor_sync::{TaskRunner, Worker};
 use serde_json::Value;
-
-fn ready(runner: &RunnerHandle) -> String {
-    let mut stream = TcpStream::connect(runner.metrics_address().unwrap()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
 
 #[track_caller]
 fn wait_for(what: &str, look: impl Fn() -> String, wanted: &[&str]) {
-    let end = Instant::now() + PATIENCE;
-    loop {
+    let is_seen = || {
         let seen = look();
-        if wanted.iter().all(|part| seen.contains(part)) {
-            return;
-        }
-        assert!(Instant::now() < end, "{what}: {seen}");
-        dawdle(Duration::from_millis(10));
-    }
+        wanted.iter().all(|part| seen.contains(part))
+    };
+    assert!(comes_true(is_seen), "{what}: {}", look());
 }
 
 #[test]

@@ -136,7 +136,8 @@ impl RunnerHandle {
     /// As [`RunnerHandle::stop`].
     #[cfg(unix)]
     pub fn run_until_signal(self) -> Result<StopReport> {
-        self.run_until(StopSignals::catch()?)
+        let signals = StopSignals::catch(&self.alarm)?;
+        self.run_until(signals)
     }
 
     #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! A scripted Conductor for tests of what goes wrong. It hands out the tasks it was given and acknowledges what it is
 //! told, unless the script of the test wants another answer: wrong bytes, a late one, none, a broken connection. Every
-//! request is recorded. Nothing in here sleeps: waits are for a condition or a channel and have a deadline.
+//! request is recorded. Waits are for a condition or a channel and have a deadline; only what stands for something slow
+//! takes a time.
 
 #![allow(dead_code, reason = "no test program uses all of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests stand outside #[test] functions")]
@@ -15,12 +16,12 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use conductor_sync::{Client, Config, RunnerHandle, TaskRunner, Worker};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, after, bounded, tick};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -220,6 +221,7 @@ impl Shared {
 pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -242,8 +244,8 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), script: Box::new(script) });
         let known = Arc::clone(&shared);
-        thread::Builder::new().name("accept".to_owned()).spawn(move || accept(&listener, &known)).unwrap();
-        Self { address, shared }
+        let accepting = thread::Builder::new().name("accept".to_owned()).spawn(move || accept(&listener, &known));
+        Self { address, shared, accepting: Some(accepting.unwrap()) }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -352,7 +354,10 @@ impl Drop for Server {
             let _closed = connection.shutdown(Shutdown::Both);
         }
         // Wakes the listener, which then looks whether it is over; the port is free when it has gone.
-        let _woken = TcpStream::connect(self.address);
+        if let (Ok(_), Some(accepting)) = (TcpStream::connect(self.address), self.accepting.take()) {
+            // The test has told of its panic already.
+            let _ended = accepting.join();
+        }
     }
 }
 
@@ -622,6 +627,16 @@ pub(crate) fn stop_clean(handle: RunnerHandle) -> Settled {
     Settled { completed: report.completed, given_back: report.given_back }
 }
 
+/// What `/ready` of a runner answers.
+pub(crate) fn ready(runner: &RunnerHandle) -> String {
+    let mut stream = TcpStream::connect(runner.metrics_address().unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 /// See [`stop_clean`].
 #[derive(Debug, PartialEq)]
 pub(crate) struct Settled {
@@ -653,10 +668,24 @@ impl Gate {
     }
 }
 
-/// Lets a time pass at a place that stands for a slow server.
-pub(crate) fn dawdle(time: Duration) {
-    let (_never, nothing) = bounded::<()>(0);
-    let _passed = nothing.recv_timeout(time);
+/// Whether this becomes true within [`PATIENCE`]. For what tells nobody when it changes, so that it has to be looked at
+/// again and again: a flag of a handler's context, a page of an exporter, the threads of a process.
+pub(crate) fn comes_true(mut is_true: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + PATIENCE;
+    let again = tick(Duration::from_millis(5));
+    while !is_true() {
+        if Instant::now() >= end {
+            return false;
+        }
+        again.recv().unwrap();
+    }
+    true
+}
+
+/// Takes this long, in a handler or a script whose slowness is what is tested. No test waits with it for something to
+/// happen.
+pub(crate) fn be_slow(time: Duration) {
+    after(time).recv().unwrap();
 }
 
 /// Keeps the panics of handlers, which are meant, out of the output of the tests.
