@@ -271,7 +271,7 @@ impl AgentClient {
     }
 
     /// The workflow of an execution with its tasks: `GET /agent/executions/{executionId}/full`. What all models have used, also
-    /// those of agents within, is in its unknown field `aggregateTokenUsage`.
+    /// those of agents within, is in its `aggregate_token_usage`.
     ///
     /// # Errors
     /// As [`AgentClient::status`].
