@@ -39,7 +39,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// The server drops idle connections after 60 s, so ours go first; each ends with its 100th answer, which says so (3.32.1).
 const MAX_IDLE_AGE: Duration = Duration::from_secs(50);
 
-/// Far above any number of threads: the pool then holds as many connections as threads have used at once.
+/// The pool holds as many connections as threads have used at once, up to this; further ones are closed after their answer.
+/// More threads than that (a runner takes 10,000) do not send at the same time: a process has 1024 files unless it asks for more.
 const MAX_IDLE_CONNECTIONS: usize = 4096;
 
 /// Encoded, the longest of these fills most of what the server takes (3.32.1).

@@ -1,6 +1,7 @@
 //! Definitions of tasks and workflows, and the calls under `/metadata`.
 
 mod client;
+mod nameable;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,6 +9,7 @@ use crate::json::{JsonMap, RawJson, document::document, times, wire, wire_enum};
 
 pub(crate) use client::HIDDEN_NAMES;
 pub use client::MetadataClient;
+pub(crate) use nameable::{OF_TASK, OF_WORKFLOW};
 
 wire_enum! {
     /// How the delay before a retry grows.

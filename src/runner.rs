@@ -60,6 +60,12 @@ const MOST_CHECKERS: usize = 2;
 /// What is meant by a larger number is no number of threads; and starting so many would end the process.
 const MOST_THREADS: usize = 10_000;
 
+/// Longer, a task waits where nobody runs it, and its lease is extended all the while.
+const MOST_WAIT_FOR_SLOT: Duration = Duration::from_secs(60);
+
+/// What an answer may take on its way when the server has held its poll: with less, tasks may be lost with a late answer.
+const POLL_MARGIN: Duration = Duration::from_secs(1);
+
 /// Also with one task at a time, one more thread than is waiting for an answer: the next report or heartbeat shall not wait.
 const LEAST_CREW: usize = 2;
 
@@ -178,7 +184,19 @@ impl TaskRunner {
                 "this program aborts on panic: a panicking handler ends the process and its tasks wait for their timeouts"
             );
         }
+        self.warn_of_tight_polls();
         Build::new(&self)?.start(self)
+    }
+
+    fn warn_of_tight_polls(&self) {
+        let limit = self.client.http().request_timeout();
+        for worker in self.workers.iter().filter(|worker| limit.saturating_sub(worker.hold()) < POLL_MARGIN) {
+            log::warn!(
+                "poll_timeout is {:?}, Config::request_timeout only {limit:?}: tasks may be lost with answers that come too late; leave {POLL_MARGIN:?} between them task_type={}",
+                worker.hold(),
+                excerpt(worker.task_type()),
+            );
+        }
     }
 
     /// Starts and runs until SIGTERM or SIGINT: see [`RunnerHandle::run_until_signal`].
@@ -248,6 +266,10 @@ impl TaskRunner {
                 format!(
                     "poll_timeout is {hold:?}; it must be below Config::request_timeout, which is {limit:?}, or tasks are lost with answers that come too late"
                 ),
+            ),
+            (
+                worker.wait_for_slot() > MOST_WAIT_FOR_SLOT,
+                format!("give_back_after is {:?}; it must not be above 1 min", worker.wait_for_slot()),
             ),
             (domain.chars().any(char::is_control), "domain must not contain control characters".to_owned()),
             (
@@ -492,6 +514,7 @@ impl Build {
             domain: worker.domain_name().map(str::to_owned),
             worker_id: self.worker_id.clone(),
             hold: worker.hold().max(Duration::from_millis(1)),
+            wait_for_slot: worker.wait_for_slot(),
             heartbeats: worker.heartbeats(),
             dedicated: worker.n_dedicated_threads().is_some(),
             handler: worker.handler(),
@@ -615,6 +638,7 @@ mod tests {
             (worker("a").max_concurrent(0), "max_concurrent"),
             (worker("a").pollers(0), "pollers"),
             (worker("a").poll_timeout(Duration::from_millis(5001)), "above 5 s"),
+            (worker("a").give_back_after(Duration::from_secs(61)), "not be above 1 min"),
             (worker("a").dedicated_threads(1_000_000), "more than 10000 threads"),
             (worker("a").dedicated_threads(2).max_concurrent(1), "dedicated_threads limits this one"),
         ] {

@@ -393,6 +393,22 @@ impl PollRequest {
         self.timeout = timeout;
         self
     }
+
+    /// Why this is no batch poll. A poll is cut off at the client's limit, so the server has to answer before.
+    fn problem(&self, limit: Duration) -> Option<String> {
+        let Self { count, timeout, .. } = self;
+        if *timeout > MAX_POLL_TIMEOUT {
+            Some(format!("timeout is {timeout:?}; it must not be above 5 s, which the server refuses"))
+        } else if *timeout >= limit {
+            Some(format!(
+                "timeout is {timeout:?}; it must be below Config::request_timeout, which is {limit:?}, or tasks are lost with answers that come too late"
+            ))
+        } else if !(1..=MAX_POLL_COUNT).contains(count) {
+            Some(format!("count is {count}; it must be from 1 to {MAX_POLL_COUNT}"))
+        } else {
+            None
+        }
+    }
 }
 
 impl From<&str> for PollRequest {
@@ -485,18 +501,13 @@ impl TaskClient {
     /// One task that can't be decoded fails the whole call here; a [`TaskRunner`](crate::TaskRunner) is more patient.
     ///
     /// # Errors
-    /// When the type can't stand in a path, the count is 0 or beyond 31 bits, the timeout is above 5 s, or the server can't be
-    /// reached or refuses.
+    /// When the type can't stand in a path, the count is 0 or beyond 31 bits, the timeout is above 5 s or not below
+    /// [`Config::request_timeout`](crate::Config::request_timeout), or the server can't be reached or refuses.
     pub fn poll_batch(&self, request: impl Into<PollRequest>) -> Result<Vec<Task>> {
         let poll = request.into();
-        if poll.timeout > MAX_POLL_TIMEOUT {
-            let message = format!("timeout is {:?}; it must not be above 5 s, which the server refuses", poll.timeout);
-            return Err(Error::invalid(format!("poll {}", excerpt(&poll.task_type)), message));
-        }
         let about = ("poll", poll.task_type.as_str());
-        if !(1..=MAX_POLL_COUNT).contains(&poll.count) {
-            let message = format!("count is {}; it must be from 1 to {MAX_POLL_COUNT}", poll.count);
-            return Err(Error::invalid(format!("poll {}", excerpt(&poll.task_type)), message));
+        if let Some(what) = poll.problem(self.http.request_timeout()) {
+            return Err(Error::invalid(format!("poll {}", excerpt(&poll.task_type)), what));
         }
         let request = Request::new(Method::Get, "/tasks/poll/batch/{taskType}", &[&poll.task_type], about)?
             .query("count", &poll.count.to_string())

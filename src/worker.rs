@@ -58,6 +58,7 @@ pub struct Worker {
     dedicated_threads: Option<usize>,
     max_concurrent: Option<usize>,
     poll_timeout: Duration,
+    give_back_after: Duration,
     n_pollers: usize,
     heartbeats: Heartbeats,
     handler: Handler,
@@ -129,6 +130,7 @@ impl Worker {
             dedicated_threads: None,
             max_concurrent: None,
             poll_timeout: Duration::from_secs(2),
+            give_back_after: Duration::from_secs(1),
             n_pollers: 1,
             heartbeats: Heartbeats::ByLease,
             handler,
@@ -159,6 +161,14 @@ impl Worker {
     /// time, and at most ten in a second. Defaults to 2 s.
     pub fn poll_timeout(mut self, hold: Duration) -> Self {
         self.poll_timeout = hold;
+        self
+    }
+
+    /// Sets how long a task that came while every thread is busy may wait for one before it is given back to the server, so
+    /// that another process may run it: at most 1 min. Such a task comes at most one at a time, from a held poll in the shared
+    /// pool. Defaults to 1 s.
+    pub fn give_back_after(mut self, wait: Duration) -> Self {
+        self.give_back_after = wait;
         self
     }
 
@@ -203,6 +213,10 @@ impl Worker {
         self.poll_timeout
     }
 
+    pub(crate) fn wait_for_slot(&self) -> Duration {
+        self.give_back_after
+    }
+
     pub(crate) fn n_pollers(&self) -> usize {
         self.n_pollers
     }
@@ -224,6 +238,7 @@ impl fmt::Debug for Worker {
             .field("dedicated_threads", &self.dedicated_threads)
             .field("max_concurrent", &self.max_concurrent)
             .field("poll_timeout", &self.poll_timeout)
+            .field("give_back_after", &self.give_back_after)
             .field("n_pollers", &self.n_pollers)
             .finish_non_exhaustive()
     }

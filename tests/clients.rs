@@ -42,6 +42,9 @@ fn bad_input_names_the_call_and_the_parameter_and_sends_nothing() {
     check(tasks.get("a/b"), bad, &["taskId", "`a/b`"]);
     check(tasks.poll(".."), bad, &["poll", "taskType"]);
     check(tasks.poll_batch(PollRequest::new("x").timeout(Duration::from_secs(6))), bad, &["poll x", "6s", "5 s"]);
+    let hurried = Client::new(Config::new(&server.url()).unwrap().request_timeout(Duration::from_secs(1))).unwrap();
+    let poll = PollRequest::new("x").timeout(Duration::from_secs(1));
+    check(hurried.tasks().poll_batch(poll), bad, &["timeout is 1s", "below Config::request_timeout"]);
     check(tasks.logs(""), bad, &["taskId must not be empty"]);
     check(tasks.add_log("t", ""), bad, &["line must not be empty"]);
     check(tasks.update(&TaskResult::new("w", "", TaskResultStatus::Completed)), bad, &["taskId must not be empty"]);

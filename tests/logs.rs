@@ -14,7 +14,7 @@ use std::{
 };
 
 use common::{Answer, PATIENCE, Request, Server, dawdle, start, stop_clean, task, task_with};
-use conductor_sync::{TaskRunner, Worker};
+use conductor_sync::{Client, Config, TaskRunner, Worker};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Value, json};
 
@@ -110,6 +110,22 @@ fn a_server_that_sends_nothing_but_rubbish_is_worth_a_few_lines() {
         assert_eq!(stop_clean(handle).completed, 0);
     }
     assert!((1..n_servers * N_LINES_EACH).contains(&lines.len()), "{} lines: {:#?}", lines.len(), lines.last());
+}
+
+#[test]
+fn a_poll_timeout_close_to_the_request_timeout_is_warned_of() {
+    let _alone = listen();
+    let server = Server::well_behaved();
+    for (hold, n_lines) in [(500, 1), (200, 0)] {
+        LINES.lines().clear();
+        let config = Config::new(&server.url()).unwrap().request_timeout(Duration::from_millis(1200));
+        let worker = echo().poll_timeout(Duration::from_millis(hold));
+        let handle = TaskRunner::new(&Client::new(config).unwrap()).worker(worker).threads(1).start().unwrap();
+        stop_clean(handle);
+        let of_it = warnings().into_iter().filter(|line| line.contains("task_type=job"));
+        let of_it: Vec<_> = of_it.filter(|line| line.contains("Config::request_timeout only 1.2s")).collect();
+        assert_eq!(of_it.len(), n_lines, "{of_it:?}");
+    }
 }
 
 #[test]

@@ -262,8 +262,8 @@ fn tasks_that_find_no_free_thread_are_given_back_with_the_output_they_had() {
         closed.pass();
         Ok(input)
     });
-    let handle = start(&server, worker.dedicated_threads(1));
-    // They wait a second together, not one after the other.
+    let handle = start(&server, worker.dedicated_threads(1).give_back_after(Duration::from_millis(100)));
+    // They wait together, not one after the other.
     server.wait_for_tasks(149);
     gate.open();
     server.wait_for_tasks(150);

@@ -8,51 +8,14 @@ use crate::{
     builder::{
         Note, definition, expression,
         place::{self, At, Places, below, branches, kind},
-        text::{constant, is_duration, is_method, is_sink, is_time, name_problem},
+        text::{constant, is_blank, is_duration, is_method, is_sink, is_time, name_problem},
     },
     json::{JsonMap, RawJson},
-    metadata::{HIDDEN_NAMES, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask},
+    metadata::{HIDDEN_NAMES, OF_TASK, OF_WORKFLOW, TaskDef, TimeoutPolicy, WorkflowDef, WorkflowTask},
 };
 
-/// What a `${workflow.…}` may name (3.32.1).
-const OF_WORKFLOW: &[&str] = &[
-    "input",
-    "output",
-    "status",
-    "workflowId",
-    "parentWorkflowId",
-    "parentWorkflowTaskId",
-    "workflowType",
-    "version",
-    "correlationId",
-    "reasonForIncompletion",
-    "schemaVersion",
-    "variables",
-    "secrets",
-    "env",
-];
-
-/// What a `${task.…}` may name (3.32.1).
-const OF_TASK: &[&str] = &[
-    "input",
-    "output",
-    "taskType",
-    "status",
-    "referenceTaskName",
-    "retryCount",
-    "correlationId",
-    "pollCount",
-    "taskDefName",
-    "scheduledTime",
-    "startTime",
-    "endTime",
-    "workflowInstanceId",
-    "taskId",
-    "reasonForIncompletion",
-    "callbackAfterSeconds",
-    "workerId",
-    "iteration",
-];
+/// What of the server a `${workflow.…}` may name besides its fields.
+const OF_SERVER: &[&str] = &["secrets", "env"];
 
 /// What every JavaScript object has.
 const OF_OBJECT: &[&str] = &["hasOwnProperty", "toString", "valueOf"];
@@ -283,7 +246,15 @@ impl<'a> Checker<'a> {
         match kind(task) {
             "HTTP" if !has("http_request") && !has("uri") && !has("method") => self.found(place, "there is no request"),
             "KAFKA_PUBLISH" if !has("kafka_request") => self.found(place, "there is no message"),
+            "KAFKA_PUBLISH" => self.kafka(task),
             "JSON_JQ_TRANSFORM" if !has("queryExpression") => self.found(place, "there is no jq expression"),
+            "JSON_JQ_TRANSFORM" if is_blank(task.input_parameters.get("queryExpression")) => {
+                self.found(place, "the jq expression is empty");
+            }
+            "LAMBDA" if !has("scriptExpression") => self.found(place, "there is no script"),
+            "DECISION" if task.case_value_param.is_none() && task.case_expression.is_none() => {
+                self.found(place, "there is nothing that the cases are for");
+            }
             "HTTP" => self.http(task),
             "EVENT" => self.event(task),
             "START_WORKFLOW" if !has("startWorkflow") => self.found(place, "there is no workflow to start"),
@@ -308,6 +279,16 @@ impl<'a> Checker<'a> {
         let own = task.task_definition.as_ref().map(|def| &def.input_template);
         let registered = self.templates.get(task.name.as_str()).copied();
         own.into_iter().chain(registered).any(|template| template.contains_key(name))
+    }
+
+    /// A script that is no input is sent as it is: in it, `${…}` is at best a template of JavaScript.
+    fn looks_up_nothing(&mut self, place: &str, what: &str, script: &str) {
+        if !script.contains('`') && !expression::references(script).is_empty() {
+            self.found(
+                place,
+                format_args!("`${{…}}` is not looked up in a {what}: make it an input and write `$.` and its name"),
+            );
+        }
     }
 
     fn script(&mut self, task: &WorkflowTask, script: &str, also: &BTreeSet<String>) {
@@ -362,6 +343,17 @@ impl<'a> Checker<'a> {
                     self.found(place, format_args!("there is no HTTP method `{text}`"));
                 }
                 Some(_) => {}
+            }
+        }
+    }
+
+    fn kafka(&mut self, task: &WorkflowTask) {
+        let message = task.input_parameters.get("kafka_request").and_then(|message| message.decode::<JsonMap>().ok());
+        // What is only looked up when it runs is not known yet.
+        let Some(message) = message else { return };
+        for (name, what) in [("bootStrapServers", "bootstrap servers"), ("topic", "topic")] {
+            if message.get(name).is_none_or(|value| is_blank(Some(value))) {
+                self.found(&task.task_reference_name, format_args!("the message has no {what}"));
             }
         }
     }
@@ -422,7 +414,10 @@ impl<'a> Checker<'a> {
                     self.found(place, format_args!("the value is always `{value}`, for which there is no case"));
                 }
             }
-            Some("javascript" | "graaljs") => self.script(task, expression, &BTreeSet::new()),
+            Some("javascript" | "graaljs") => {
+                self.looks_up_nothing(place, "script", expression);
+                self.script(task, expression, &BTreeSet::new());
+            }
             Some(_) => {}
         }
     }
@@ -476,6 +471,7 @@ impl<'a> Checker<'a> {
                 self.found(place, "the condition is empty");
             }
             Some(script) => {
+                self.looks_up_nothing(place, "condition", script);
                 let mut names: BTreeSet<String> = below(task).into_iter().collect();
                 names.insert(place.to_owned());
                 if task.items.is_some() || task.input_parameters.contains_key("_items") {
@@ -533,10 +529,13 @@ impl<'a> Checker<'a> {
             self.found(place, what);
         }
         let name = params.name.as_deref().unwrap_or_default();
-        if !name.contains("${") {
-            if let Some(what) = name_problem(name) {
-                self.found(place, format_args!("the name of the sub-workflow {what}"));
-            }
+        let is_looked_up = name.contains("${");
+        if let Some(what) = name_problem(name).filter(|_| !is_looked_up) {
+            self.found(place, format_args!("the name of the sub-workflow {what}"));
+        }
+        let is_inline = params.workflow_definition.as_ref().is_some_and(RawJson::is_object);
+        if params.version.is_none() && !is_inline && (is_looked_up || params.workflow_definition.is_some()) {
+            self.found(place, "a sub-workflow that is only known when it runs needs a version");
         }
         match &params.workflow_definition {
             Some(def) if def.is_object() => self.inline_child(place, task, def),
@@ -626,7 +625,7 @@ impl<'a> Checker<'a> {
 
     fn of_workflow(&mut self, reference: &str, field: Option<&str>, name: Option<&str>, place: &str) {
         let Some(field) = field else { return };
-        if !OF_WORKFLOW.contains(&field) {
+        if !OF_WORKFLOW.contains(&field) && !OF_SERVER.contains(&field) {
             return self.found(place, format_args!("`${{{reference}}}`: a workflow has no `{field}`"));
         }
         let inputs = &self.def.input_parameters;

@@ -240,10 +240,12 @@ impl Node {
         Self::new("WAIT", "wait", reference).input("duration", duration)
     }
 
-    /// WAIT: waits until a time; rounded up to whole minutes, which is as fine as the server reads it.
+    /// WAIT: waits until a time; rounded up to whole minutes, which is as fine as the server reads it. A time in the past is
+    /// over at once.
     pub fn wait_until(reference: impl Into<String>, time: SystemTime) -> Self {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let minutes = u64::try_from(whole_seconds(since)).unwrap_or(0).div_ceil(60);
+        // The beginning of 1970 is no time for the server, which then waits for ever (3.32.1).
+        let minutes = u64::try_from(whole_seconds(since)).unwrap_or(0).div_ceil(60).max(1);
         let mut node = Self::wait_until_text(reference, utc_minute(minutes));
         if minutes > LAST_MINUTE {
             node.refuse("the time is beyond the year 9999");
@@ -601,7 +603,8 @@ impl SubWorkflow {
 
     /// A definition that is only known when it runs: a reference to one as JSON.
     pub fn dynamic(name: impl Into<String>, definition: impl ValueOf<WorkflowDef>) -> Self {
-        let mut this = Self::named(name);
+        // The server asks for a version although it does not use it (3.32.1).
+        let mut this = Self::named(name).version(1);
         this.params.workflow_definition = Some(definition.into());
         this
     }

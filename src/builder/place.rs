@@ -1,6 +1,9 @@
 //! Where tasks are in a workflow, and which of them may be referred to from where.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    iter,
+};
 
 use crate::metadata::WorkflowTask;
 
@@ -18,10 +21,18 @@ pub(super) enum At {
 /// All tasks of a workflow, numbered as they stand in the definition: a task comes before those inside it.
 #[derive(Default)]
 pub(super) struct Places<'a> {
-    tasks: Vec<(&'a WorkflowTask, Path)>,
+    tasks: Vec<Place<'a>>,
     by_reference: BTreeMap<&'a str, usize>,
     twice: BTreeSet<&'a str>,
     pub(super) has_loop: bool,
+}
+
+/// A task and where it is.
+struct Place<'a> {
+    task: &'a WorkflowTask,
+    path: Path,
+    /// The task around it, where the server (3.32.1) makes both in one step: this one knows nothing of that one.
+    made_with: Option<usize>,
 }
 
 /// The tasks around a task from the outside, each with the number of the branch.
@@ -30,22 +41,22 @@ type Path = Vec<(usize, usize)>;
 impl<'a> Places<'a> {
     pub(super) fn of(tasks: &'a [WorkflowTask]) -> Self {
         let mut this = Self::default();
-        this.collect(tasks, &Path::new());
+        this.collect(tasks, &Path::new(), None);
         this
     }
 
-    fn collect(&mut self, tasks: &'a [WorkflowTask], path: &Path) {
+    fn collect(&mut self, tasks: &'a [WorkflowTask], path: &Path, mut made_with: Option<usize>) {
         for task in tasks {
             let (reference, number) = (task.task_reference_name.as_str(), self.tasks.len());
             self.has_loop |= kind(task) == "DO_WHILE";
-            self.tasks.push((task, path.clone()));
+            self.tasks.push(Place { task, path: path.clone(), made_with: made_with.take() });
             if self.by_reference.insert(reference, number).is_some() {
                 self.twice.insert(reference);
             }
             for (at, (_, branch)) in branches(task).into_iter().enumerate() {
                 let mut inner = path.clone();
                 inner.push((number, at));
-                self.collect(branch, &inner);
+                self.collect(branch, &inner, Some(number).filter(|_| kind(task) != "DO_WHILE"));
             }
         }
     }
@@ -56,28 +67,31 @@ impl<'a> Places<'a> {
     }
 
     pub(super) fn task(&self, reference: &str) -> Option<&'a WorkflowTask> {
-        self.by_reference.get(reference).map(|number| self.tasks[*number].0)
+        self.by_reference.get(reference).map(|number| self.tasks[*number].task)
     }
 
     pub(super) fn is_in_loop(&self, number: usize) -> bool {
-        self.tasks[number].1.iter().any(|(around, _)| self.is_loop(*around))
+        self.tasks[number].path.iter().any(|(around, _)| self.is_loop(*around))
     }
 
     fn is_loop(&self, number: usize) -> bool {
-        kind(self.tasks[number].0) == "DO_WHILE"
+        kind(self.tasks[number].task) == "DO_WHILE"
     }
 
     /// Why a task can't be referred to from a place, if so. It must come earlier and be in no other branch; inside a loop it
     /// may also be the one of the round before.
     pub(super) fn problem(&self, reference: &str, from: At) -> Option<&'static str> {
         let Some(target) = self.by_reference.get(reference).copied() else { return Some("which does not exist") };
-        let their = &self.tasks[target].1;
+        let their = &self.tasks[target].path;
         let own = match from {
             At::End => return None,
             At::InLoop(own) if own == target || their.iter().any(|(around, _)| *around == own) => return None,
+            At::Task(own) if self.is_made_with(own, target) => {
+                return Some("which the first task of a branch knows nothing of yet: put a noop before it");
+            }
             At::Task(own) | At::InLoop(own) => own,
         };
-        let mut both = self.tasks[own].1.iter().zip(their).take_while(|(a, b)| a.0 == b.0);
+        let mut both = self.tasks[own].path.iter().zip(their).take_while(|(a, b)| a.0 == b.0);
         let mut is_parted = false;
         let in_one_loop = both.any(|(a, b)| {
             is_parted |= a.1 != b.1;
@@ -90,6 +104,12 @@ impl<'a> Places<'a> {
             _ if target > own => Some("which comes later"),
             _ => None,
         }
+    }
+
+    /// Whether both are made in one step, as are also a branch in a branch and the first task of that.
+    fn is_made_with(&self, number: usize, around: usize) -> bool {
+        let made_with = |number: usize| self.tasks[number].made_with;
+        iter::successors(made_with(number), |number| made_with(*number)).any(|number| number == around)
     }
 }
 

@@ -7,11 +7,20 @@ pub(super) fn constant(value: &RawJson) -> Option<String> {
     value.decode::<String>().ok().filter(|text| !text.contains("${"))
 }
 
+/// Whether a text is known before it runs, and has nothing in it.
+pub(super) fn is_blank(value: Option<&RawJson>) -> bool {
+    value.and_then(constant).is_some_and(|text| text.trim().is_empty())
+}
+
+/// The server takes 8 KB of address and headers, in which a byte of a name may take three.
+const MOST_NAME_BYTES: usize = 2000;
+
 /// What makes a name unfit, if anything: most names become part of an address.
 pub(super) fn name_problem(name: &str) -> Option<&'static str> {
     match name {
         _ if name.trim().is_empty() => Some("is empty"),
         "." | ".." => Some("can't be part of an address: no `/`, `\\` or control characters, not `.` or `..`"),
+        _ if name.len() > MOST_NAME_BYTES => Some("is longer than 2,000 bytes"),
         _ if name.contains(['/', '\\']) || name.chars().any(char::is_control) => {
             Some("can't be part of an address: no `/`, `\\` or control characters, not `.` or `..`")
         }
@@ -109,6 +118,12 @@ fn is_zone(zone: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_beyond_what_fits_an_address_are_told() {
+        assert_eq!(name_problem(&"n".repeat(MOST_NAME_BYTES)), None);
+        assert_eq!(name_problem(&"n".repeat(MOST_NAME_BYTES + 1)), Some("is longer than 2,000 bytes"));
+    }
 
     #[test]
     fn durations_are_told_from_what_the_server_can_not_read() {

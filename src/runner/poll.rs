@@ -43,9 +43,6 @@ const PAUSE_CAP: Duration = Duration::from_secs(15);
 /// After a failed poll of a helper, when the server did not ask for more.
 const HELPER_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long tasks that came without a slot may wait for one before they are given back.
-const WAIT_FOR_SLOT: Duration = Duration::from_secs(1);
-
 /// A larger batch would be a larger answer than is worth reading at once.
 const MAX_BATCH: usize = 1000;
 
@@ -60,6 +57,8 @@ pub(crate) struct Polling {
     pub(crate) domain: Option<String>,
     pub(crate) worker_id: String,
     pub(crate) hold: Duration,
+    /// How long tasks that came without a slot may wait for one before they are given back.
+    pub(crate) wait_for_slot: Duration,
     pub(crate) heartbeats: Heartbeats,
     /// In a pool of its own a worker holds a slot while the server holds its poll; in a shared one that would keep the
     /// slot from busier workers.
@@ -453,7 +452,7 @@ impl Polling {
         let mut slots = slots.into_iter();
         let mut odd = Vec::new();
         let mut n_fit = 0;
-        let wait_until = Instant::now() + WAIT_FOR_SLOT;
+        let wait_until = Instant::now() + self.wait_for_slot;
         for task in tasks {
             match task.map_err(|unreadable| self.refuse(&unreadable)).and_then(|task| self.take_in(task)) {
                 Err(why) => odd.push(why),

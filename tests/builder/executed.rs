@@ -55,6 +55,7 @@ fn simple_kinds() -> Vec<Case> {
     let shown = Node::noop("noop");
     let wait = Node::wait("wait", Duration::from_millis(900));
     let until = Node::wait_until("until", std::time::SystemTime::now() - Duration::from_secs(120));
+    let past = Node::wait_until("past", std::time::SystemTime::UNIX_EPOCH);
     let event = Node::event("event", "conductor:builder").input("n", 3);
     vec![
         case(
@@ -95,7 +96,7 @@ fn simple_kinds() -> Vec<Case> {
         ),
         case(
             "WAIT",
-            flow("wait").task(&wait).task(&until).output("status", until.reference().field("status")),
+            flow("wait").task(&wait).task(&past).task(&until).output("status", until.reference().field("status")),
             json!({}),
             json!({"status": "COMPLETED"}),
         ),
@@ -282,6 +283,8 @@ fn kinds_with_others() -> Vec<Case> {
     let sub = |which, name| Node::sub_workflow("sub", which).input("name", name);
     let inline = sub(SubWorkflow::inline(&child), workflow_input("who"));
     let by_name = sub(SubWorkflow::registered(&child), workflow_input("who"));
+    let given = sub(SubWorkflow::dynamic("given", workflow_input("def")), workflow_input("who"));
+    let child_def = serde_json::to_value(child.build().unwrap()).unwrap();
     let known = |flow: WorkflowBuilder, node: Node| flow.output("text", node.output("result")).task(node);
     let request = StartWorkflowRequest::new(&*child_name).input(json!({"name": workflow_input("who")}));
     let started = Node::start_workflow("start", &request);
@@ -297,6 +300,12 @@ fn kinds_with_others() -> Vec<Case> {
     vec![
         case("SUB_WORKFLOW", known(flow("inline"), inline), json!({"who": "Ada"}), json!({"text": "Hi Ada"})),
         case("SUB_WORKFLOW", known(flow("by_name"), by_name), json!({"who": "Ada"}), json!({"text": "Hi Ada"})),
+        case(
+            "SUB_WORKFLOW",
+            known(flow("given"), given),
+            json!({"who": "Ada", "def": child_def}),
+            json!({"text": "Hi Ada"}),
+        ),
         case("START_WORKFLOW", start_flow, json!({"who": "Ada"}), json!({"n": 36})),
         case(
             "FORK_JOIN_DYNAMIC",

@@ -311,6 +311,56 @@ const CASES: &[(&str, &str, &str)] = &[
         r#"priority MUST be between 0 and 99"#,
     ),
     (
+        "is not looked up in a script",
+        r#"[{"name":"s","taskReferenceName":"r","type":"SWITCH","evaluatorType":"javascript","expression":"${workflow.input.n} > 2 ? 'a' : 'b'","decisionCases":{"a":[{"name":"n","taskReferenceName":"n","type":"NOOP"}]}}]"#,
+        r#"Expression is not well formatted"#,
+    ),
+    (
+        "is not looked up in a condition",
+        r#"[{"name":"l","taskReferenceName":"r","type":"DO_WHILE","loopCondition":"$.r.iteration < ${workflow.input.n}","loopOver":[{"name":"n","taskReferenceName":"n","type":"NOOP"}]}]"#,
+        r#"Unable to evaluate condition"#,
+    ),
+    (
+        "`s`, which the first task of a branch knows nothing of yet",
+        r#"[{"name":"s","taskReferenceName":"s","type":"SWITCH","evaluatorType":"value-param","expression":"v","inputParameters":{"v":"q"},"decisionCases":{"q":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"$.ok","ok":"${s.output.selectedCase}"}}]}}]"#,
+        r#"COMPLETED {"ok":null}"#,
+    ),
+    (
+        "`f`, which the first task of a branch knows nothing of yet",
+        r#"[{"name":"f","taskReferenceName":"f","type":"FORK_JOIN","forkTasks":[[{"name":"s","taskReferenceName":"s","type":"SWITCH","evaluatorType":"value-param","expression":"v","inputParameters":{"v":"q"},"decisionCases":{"q":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"$.ok","ok":"${f.status}"}}]}},{"name":"n","taskReferenceName":"n","type":"NOOP"}]]},{"name":"j","taskReferenceName":"j","type":"JOIN","joinOn":["n"]}]"#,
+        r#"COMPLETED {"ok":null}"#,
+    ),
+    (
+        "needs a version",
+        r#"[{"name":"n","taskReferenceName":"r","type":"SUB_WORKFLOW","subWorkflowParam":{"name":"${workflow.input.name}"}}]"#,
+        r#"has no workflow definition available"#,
+    ),
+    (
+        "the jq expression is empty",
+        r#"[{"name":"n","taskReferenceName":"r","type":"JSON_JQ_TRANSFORM","retryCount":0,"inputParameters":{"queryExpression":" "}}]"#,
+        r#"Encountered "<EOF>""#,
+    ),
+    (
+        "the message has no bootstrap servers",
+        r#"[{"name":"n","taskReferenceName":"r","type":"KAFKA_PUBLISH","retryCount":0,"inputParameters":{"kafka_request":{"bootStrapServers":"","topic":"t","value":"v"}}}]"#,
+        r#"No boot strap servers specified"#,
+    ),
+    (
+        "the message has no topic",
+        r#"[{"name":"n","taskReferenceName":"r","type":"KAFKA_PUBLISH","retryCount":0,"inputParameters":{"kafka_request":{"bootStrapServers":"127.0.0.1:1","topic":"","value":"v"}}}]"#,
+        r#"Missing Kafka topic"#,
+    ),
+    (
+        "there is nothing that the cases are for",
+        r#"[{"name":"n","taskReferenceName":"r","type":"DECISION","decisionCases":{"q":[{"name":"n","taskReferenceName":"n","type":"NOOP"}]}}]"#,
+        r#"caseValueParam or caseExpression field is required"#,
+    ),
+    (
+        "there is no script",
+        r#"[{"name":"n","taskReferenceName":"r","type":"LAMBDA","retryCount":0}]"#,
+        r#"Empty 'scriptExpression' in Lambda task"#,
+    ),
+    (
         "retry_logic is `OFTEN`",
         r#"[{"name":"n","taskReferenceName":"r","type":"NOOP","taskDefinition":{"name":"n","retryLogic":"OFTEN"}}]"#,
         r#"JSON parse error"#,

@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use crate::{
     json::RawJson,
+    metadata::{OF_TASK, OF_WORKFLOW},
     task::{Task, TaskStatus},
     workflow::Workflow,
 };
@@ -191,8 +192,8 @@ impl Scope for WorkflowScope<'_> {
 
     fn fields(&self, root: &str) -> Option<&'static [&'static str]> {
         match root {
-            "workflow" => Some(WORKFLOW_FIELDS),
-            _ => self.workflow.by_reference.contains_key(root).then_some(TASK_FIELDS),
+            "workflow" => Some(OF_WORKFLOW),
+            _ => self.workflow.by_reference.contains_key(root).then_some(OF_TASK),
         }
     }
 
@@ -200,42 +201,6 @@ impl Scope for WorkflowScope<'_> {
         self.task_id
     }
 }
-
-const WORKFLOW_FIELDS: &[&str] = &[
-    "input",
-    "output",
-    "status",
-    "workflowId",
-    "parentWorkflowId",
-    "parentWorkflowTaskId",
-    "workflowType",
-    "version",
-    "correlationId",
-    "reasonForIncompletion",
-    "schemaVersion",
-    "variables",
-];
-
-const TASK_FIELDS: &[&str] = &[
-    "input",
-    "output",
-    "taskType",
-    "status",
-    "referenceTaskName",
-    "retryCount",
-    "correlationId",
-    "pollCount",
-    "taskDefName",
-    "scheduledTime",
-    "startTime",
-    "endTime",
-    "workflowInstanceId",
-    "taskId",
-    "reasonForIncompletion",
-    "callbackAfterSeconds",
-    "workerId",
-    "iteration",
-];
 
 impl WorkflowScope<'_> {
     fn workflow_field(&self, field: &str) -> Option<Cow<'_, RawJson>> {
