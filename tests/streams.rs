@@ -110,6 +110,26 @@ fn a_stream_that_breaks_goes_on_behind_the_last_event() {
 }
 
 #[test]
+fn a_stream_that_is_closed_goes_on_behind_the_last_event_unless_the_execution_has_ended() {
+    let server = agent_server(|nth, _| match nth {
+        0 => ended(&event(1, "thinking")),
+        1 => ended(&event(2, "thinking")),
+        _ => ended(":connected\n\n"),
+    });
+    let (seen, error) = ids(server.client().agents().events("e").unwrap().within(LONG));
+    assert_eq!((seen, error.is_none()), (vec![1, 2], true));
+    assert_eq!(last_ids(&server), [None, Some("1".to_owned()), Some("2".to_owned())]);
+    let server = Server::start(|request| {
+        Some(match is_stream(request) {
+            true => ended(&event(1, "thinking")),
+            false => Answer::json(200, &json!({"executionId": "e", "status": "COMPLETED", "isComplete": true})),
+        })
+    });
+    let (seen, error) = ids(server.client().agents().events("e").unwrap().within(LONG));
+    assert_eq!((seen, error.is_none(), last_ids(&server).len()), (vec![1], true, 1));
+}
+
+#[test]
 fn a_connection_whose_time_is_over_is_followed_by_the_next() {
     let server = agent_server(|nth, _| match nth {
         0 => silent(&event(1, "thinking")),

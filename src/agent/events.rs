@@ -142,10 +142,10 @@ impl AgentClient {
 }
 
 /// The events of an execution: an iterator that blocks until the next one is there. It ends with the execution, or where the
-/// server closes the stream; an error is its last item. Dropping it closes the connection.
+/// server closes a stream that has brought nothing; an error is its last item. Dropping it closes the connection.
 ///
 /// A connection is read as long as [`Config::request_timeout`](crate::Config::request_timeout) allows; then, or where it breaks
-/// after it has brought an event, the next one goes on behind the last event. One that breaks before it has brought any, or
+/// or is closed after it has brought an event, the next one goes on behind the last event. One that breaks before it has brought any, or
 /// can't be opened, is an error: begin again with [`AgentEvents::after`], and mind [`Error::retry_after`].
 #[must_use]
 pub struct AgentEvents {
@@ -187,7 +187,9 @@ impl AgentEvents {
                     self.last_id = Some(event.id);
                     return Ok(Some(event));
                 }
-                Ok(None) => return Ok(None),
+                // Whoever stands between may have closed it.
+                Ok(None) if !stream.has_told() || self.status()?.is_complete => return Ok(None),
+                Ok(None) => {}
                 // An execution that ended long ago tells nothing, and its stream has no end.
                 Err(Ended::TimeOver) => {
                     if self.status()?.is_complete {
