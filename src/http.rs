@@ -1,9 +1,11 @@
 //! The only file that talks HTTP and names ureq: typed calls, encoded paths, bounded answers, statuses turned into
 //! [`Error`]s. One request is one try; who calls decides about another.
 
+mod events;
+
 use std::{
     borrow::Cow,
-    io::{self, Read},
+    io,
     net::{IpAddr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
@@ -28,6 +30,8 @@ use crate::{
     json::misfit,
     metrics::Metrics,
 };
+
+pub(crate) use events::{Ended, EventStream, Opened, Until};
 
 /// All but the unreserved characters of RFC 3986 are encoded in paths and queries.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -416,27 +420,6 @@ impl Http {
         }
     }
 
-    /// Sends once and leaves the answer to be read while it comes, as long as a request may take.
-    ///
-    /// # Errors
-    /// As [`Http::send`]. What is read fails with [`io::ErrorKind::TimedOut`] when the time is over.
-    pub(crate) fn open(&self, request: &Request<'_>) -> Result<Box<dyn Read + Send + Sync>> {
-        let begun = Instant::now();
-        let outcome = self.call(request).and_then(|mut response| {
-            let status = response.status().as_u16();
-            match status {
-                200..=299 => Ok(Box::new(Incoming(response.into_body().into_reader())) as _),
-                _ => {
-                    let read = response.body_mut().with_config().limit(MAX_ERROR_BYTES).read_to_vec();
-                    Err(self.refused(request, status, &read.unwrap_or_default(), None))
-                }
-            }
-        });
-        let status = outcome.as_ref().map_or_else(|error| error.status().unwrap_or(0), |_| 200);
-        self.metrics.http_request(request.method.as_str(), request.route, status, begun.elapsed());
-        outcome
-    }
-
     /// Sends once, and reads as far as the body of the answer.
     fn call(&self, request: &Request<'_>) -> Result<Response<ureq::Body>> {
         let url = format!("{}{}", self.base, request.path);
@@ -458,10 +441,20 @@ impl Http {
     }
 
     fn exchange<'a>(&'a self, request: &'a Request<'_>) -> Result<Answer<'a>> {
-        let mut response = self.call(request)?;
+        let max_bytes = if request.small_answer { MAX_ERROR_BYTES } else { self.max_answer_bytes };
+        self.read(request, &mut self.call(request)?, max_bytes)
+    }
+
+    /// The answer, or what refuses.
+    fn read<'a>(
+        &'a self,
+        request: &'a Request<'_>,
+        response: &mut Response<ureq::Body>,
+        max_bytes: u64,
+    ) -> Result<Answer<'a>> {
         let status = response.status().as_u16();
         let success = (200..300).contains(&status);
-        let limit = if success && !request.small_answer { self.max_answer_bytes } else { MAX_ERROR_BYTES };
+        let limit = if success { max_bytes } else { MAX_ERROR_BYTES };
         let read = response.body_mut().with_config().limit(limit).read_to_vec();
         if success {
             let body = read.map_err(|e| self.no_answer(request, e).with_status(status))?;
@@ -559,18 +552,6 @@ impl Http {
         Error::new(kind, operation(request.about), message)
             .with_status(status)
             .with_server_message(said.map(|envelope| envelope.words()).or(is_plain.then_some(text)), retryable)
-    }
-}
-
-/// The body of an answer while it comes.
-struct Incoming(ureq::BodyReader<'static>);
-
-impl Read for Incoming {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer).map_err(|error| match error.get_ref().and_then(|cause| cause.downcast_ref()) {
-            Some(ureq::Error::Timeout(_)) => io::Error::new(io::ErrorKind::TimedOut, error),
-            _ => error,
-        })
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// The path with its query.
     pub(crate) target: String,
+    /// The lines above its body.
+    head: String,
     pub(crate) body: Vec<u8>,
     /// When it was read.
     pub(crate) at: Instant,
@@ -58,6 +60,12 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// The value of a header, whose name is given in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.find(|(key, _)| key.to_ascii_lowercase() == name).map(|(_, value)| value.trim())
+    }
+
     /// The value of a query parameter.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         let query = self.target.split_once('?')?.1;
@@ -279,6 +287,11 @@ impl Server {
         self.shared.state().n_connections
     }
 
+    /// The connections that neither side has closed.
+    pub(crate) fn n_open_connections(&self) -> usize {
+        self.shared.state().connections.len()
+    }
+
     /// The requests with this call.
     pub(crate) fn calls(&self, call: &Call) -> Vec<Request> {
         self.requests().into_iter().filter(|r| r.call == *call).collect()
@@ -394,8 +407,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 /// Answers the requests of a connection until one of them ends it.
 fn serve(mut connection: TcpStream, shared: &Shared) {
     connection.set_nodelay(true).unwrap();
-    while let Some((target, body)) = read_request(&mut connection) {
-        let (at, request) = record(shared, target, body);
+    while let Some((head, body)) = read_request(&mut connection) {
+        let (at, request) = record(shared, head, body);
         let answer = (shared.script)(&request).unwrap_or_else(|| manners(&request, shared));
         if matches!(answer, Answer::Never) {
             let mut state = shared.state();
@@ -480,9 +493,7 @@ fn read_request(connection: &mut TcpStream) -> Option<(String, Vec<u8>)> {
         connection.read_exact(&mut buffer[..whole - 1 - had]).ok()?;
         bytes.truncate(whole);
         let body = bytes.split_off(bytes.windows(4).position(|w| w == b"\r\n\r\n")? + 4);
-        let head = String::from_utf8_lossy(&bytes);
-        let mut words = head.split(' ');
-        return Some((format!("{} {}", words.next()?, words.next()?), body));
+        return Some((String::from_utf8_lossy(&bytes).into_owned(), body));
     }
 }
 
@@ -498,15 +509,15 @@ fn request_len(bytes: &[u8]) -> Option<usize> {
     Some(head + length.unwrap_or(0))
 }
 
-fn record(shared: &Shared, target: String, body: Vec<u8>) -> (usize, Request) {
-    let call = call(&target, &body);
+fn record(shared: &Shared, head: String, body: Vec<u8>) -> (usize, Request) {
+    let mut words = head.split(' ').map(str::to_owned);
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let call = call(&format!("{method} {target}"), &body);
     let mut state = shared.state();
     let n_before = state.n_calls.entry(call.clone()).or_default();
     let nth = *n_before;
     *n_before += 1;
-    let (method, target) = target.split_once(' ').unwrap_or_default();
-    let (method, target) = (method.to_owned(), target.to_owned());
-    let request = Request { call, nth, method, target, body, at: Instant::now(), answered: None };
+    let request = Request { call, nth, method, target, head, body, at: Instant::now(), answered: None };
     state.requests.push(request.clone());
     let at = state.requests.len() - 1;
     drop(state);
