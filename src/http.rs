@@ -244,7 +244,7 @@ impl<'a> Request<'a> {
 /// Why `value` can't be a segment of a path, if so.
 fn check_segment(name: &str, value: &str) -> Result<(), String> {
     let problem = match value {
-        "" => "must not be empty",
+        _ if value.trim().is_empty() => "must not be empty",
         "." | ".." => "must not be `.` or `..`: they lead to another route",
         _ if value.contains(['/', '\\']) => "must not contain `/` or `\\`: the server refuses them in any spelling",
         _ if value.len() > MAX_SEGMENT_BYTES => {
@@ -338,7 +338,7 @@ impl Http {
     /// # Errors
     /// When the server's address is no URL.
     pub(crate) fn new(config: &Config, metrics: Metrics) -> Result<Self> {
-        let (connect_timeout, request_timeout, max_answer_bytes) = config.limits();
+        let (connect_timeout, request_timeout, max_answer_bytes) = config.limits()?;
         let base = config.server_url().to_owned();
         base.parse::<Uri>()
             .map_err(|e| Error::invalid("server URL", format!("`{base}` is no URL: {e}")).with_source(e))?;
@@ -480,7 +480,10 @@ impl Http {
             ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
                 (ErrorKind::Connect, format!("no connection to {base} in time: is the server up and reachable?"))
             }
-            ureq::Error::Timeout(_) => (ErrorKind::NoAnswer, format!("no answer from {base} within {limit} ms")),
+            ureq::Error::Timeout(_) => (
+                ErrorKind::NoAnswer,
+                format!("no answer from {base} within {limit} ms; if it is always so, {CHECK_ADDRESS}"),
+            ),
             ureq::Error::Io(e) if e.kind() == Io::ConnectionRefused => (
                 ErrorKind::Connect,
                 format!("{base} refused the connection: is the server running, and is the port right?"),
@@ -499,6 +502,10 @@ impl Http {
                 format!("no TLS connection to {base}: {e}: does the server speak https on this port?"),
             ),
             ureq::Error::ConnectionFailed => (ErrorKind::Connect, format!("no connection to {base}: {CHECK_ADDRESS}")),
+            ureq::Error::BodyExceedsLimit(limit) if request.small_answer => (
+                ErrorKind::TooLarge,
+                format!("the answer is larger than {limit} bytes, as none of Conductor to this is: {CHECK_ADDRESS}"),
+            ),
             ureq::Error::BodyExceedsLimit(limit) => (
                 ErrorKind::TooLarge,
                 format!("the answer is larger than the {limit} bytes allowed by Config::max_answer_bytes"),
@@ -542,6 +549,11 @@ impl Http {
             message.push_str(&format!(
                 "; the server has this switched off ({switch}), or no Conductor API answers at {base}"
             ));
+        } else if kind == ErrorKind::Unauthorized {
+            message.push_str("; this version of the SDK sends no credentials: ask for none, or add them in a proxy");
+        } else if kind == ErrorKind::Server && is_page(body) {
+            message
+                .push_str(&format!(" with a page, so perhaps it was no Conductor but a proxy that answered at {base}"));
         } else if kind == ErrorKind::WrongAddress {
             message.push_str(&format!("; no Conductor API answers at {base}: check the server URL"));
         } else if kind == ErrorKind::Rejected && said.is_none() && !is_plain {

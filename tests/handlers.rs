@@ -39,6 +39,30 @@ fn reports(server: &Server) -> BTreeMap<String, Request> {
 }
 
 #[test]
+fn lines_of_a_log_beyond_the_tenth_share_the_last_entry_and_empty_ones_are_written() {
+    let server = Server::well_behaved();
+    server.add([task("t0")]);
+    let worker = Worker::raw("job", |cx| {
+        (0..5).for_each(|n| cx.log(format!("own {n}")));
+        cx.log("");
+        let result = cx.result(TaskResultStatus::Completed);
+        Ok((0..15).fold(result, |result, n| result.log(format!("result {n}"))))
+    });
+    let handle = start(&server, worker);
+    server.wait_for_tasks(1);
+    assert_eq!(stop_clean(handle).completed, 1);
+    let report = reports(&server)["t0"].json();
+    let entries: Vec<_> =
+        report["logs"].as_array().unwrap().iter().map(|entry| entry["log"].as_str().unwrap()).collect();
+    let own = (0..5).map(|n| format!("own {n}")).chain([String::new()]);
+    let lines: Vec<_> = own.chain((0..15).map(|n| format!("result {n}"))).collect();
+    assert_eq!(
+        (entries.len(), entries.join("\n").split('\n').collect::<Vec<_>>()),
+        (10, lines.iter().map(String::as_str).collect())
+    );
+}
+
+#[test]
 fn every_kind_of_panic_is_a_failed_task_with_its_message() {
     quiet_handlers();
     let cases = ["str", "string", "number", "bomb", "index", "unwrap", "refcell"];

@@ -13,8 +13,8 @@ use std::{
     time::Duration,
 };
 
-use common::{Answer, PATIENCE, Request, Server, start, stop_clean, task, task_with};
-use conductor_sync::{Client, Config, TaskRunner, Worker};
+use common::{Answer, PATIENCE, Request, Server, quiet_handlers, start, stop_clean, task, task_with};
+use conductor_sync::{Client, Config, TaskError, TaskRunner, Worker};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Value, json};
 
@@ -120,6 +120,20 @@ fn a_server_that_sends_nothing_but_rubbish_is_worth_a_few_lines() {
         assert_eq!(stop_clean(handle).completed, 0);
     }
     assert!((n_servers..=n_servers * N_LINES_EACH).contains(&lines.len()), "{} lines: {lines:#?}", lines.len());
+}
+
+#[test]
+fn a_handler_that_always_panics_is_worth_a_few_lines() {
+    quiet_handlers();
+    let _alone = listen();
+    let server = Server::well_behaved();
+    server.add((0..100).map(|n| task(&format!("t{n}"))));
+    let handle = start(&server, Worker::new("job", |_, _: Value| -> Result<(), TaskError> { panic!("again") }));
+    server.wait_for_tasks(100);
+    assert_eq!(stop_clean(handle).completed, 100);
+    let lines: Vec<_> = warnings().into_iter().filter(|line| line.contains("again")).collect();
+    let times: Vec<_> = lines.iter().filter_map(|line| line.split_once("n_panics=")).map(|(_, n)| n).collect();
+    assert_eq!(times, ["1", "2", "4", "8", "16", "32", "64"], "{lines:#?}");
 }
 
 #[test]

@@ -138,7 +138,10 @@ fn a_wait_for_polls_tells_what_the_polls_met() {
         (Answer::html(200), "HTML page answered instead of the API: check the server URL"),
         (Answer::html(404), "no Conductor API answers at"),
         (Answer::refused(404, "No static resource tasks/poll"), "No static resource"),
-        (Answer::status(401, "text/plain", "who are you"), "server said 401: who are you"),
+        (
+            Answer::status(401, "text/plain", "who are you"),
+            "server said 401: who are you; this version of the SDK sends no credentials",
+        ),
         (Answer::refused(500, "database is locked"), "server said 500: database is locked"),
         (
             Answer::with_headers(302, "text/plain", "Location: https://login.example/\r\n", b""),

@@ -521,7 +521,11 @@ fn every_kind_runs_to_its_output() {
     let client = Client::new(config.request_timeout(Duration::from_secs(60))).unwrap();
     let wrong: Vec<String> = thread::scope(|scope| {
         let client = &client;
-        let adds = Worker::new(&*name, |_, n: Number| Ok(json!({"y": n.x + 1})));
+        let adds = Worker::new(&*name, |cx, n: Number| {
+            // An empty line does no harm.
+            cx.log("");
+            Ok(json!({"y": n.x + 1}))
+        });
         let runner = TaskRunner::new(client).worker(adds).start().unwrap();
         let told: Vec<_> = cases.iter().map(|case| scope.spawn(move || tell(client, case))).collect();
         let wrong = told.into_iter().filter_map(|told| told.join().unwrap()).collect();
