@@ -184,6 +184,9 @@ impl<'a> Checker<'a> {
                 );
             }
         }
+        if task.extra.came_as_null("type") == Some(true) && task.task_type.is_none() {
+            self.found(place, "its type is null: leave it out for a task that a worker runs");
+        }
         if task.start_delay.is_some_and(|delay| delay < 0) {
             self.found(place, "the start delay must not be negative");
         }

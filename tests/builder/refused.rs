@@ -361,6 +361,11 @@ const CASES: &[(&str, &str, &str)] = &[
         r#"Empty 'scriptExpression' in Lambda task"#,
     ),
     (
+        "its type is null",
+        r#"[{"name":"n","taskReferenceName":"r","type":null}]"#,
+        r#"Unexpected exception during isValid call"#,
+    ),
+    (
         "the workflow has no variable `nobody`",
         r#"[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"$.ok","ok":"${workflow.variables.nobody}"}}]"#,
         r#"COMPLETED {"ok":null}"#,
