@@ -91,7 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let n_types: usize = setting("BENCH_TYPES", "1").parse()?;
     let work = Work::parse(&setting("BENCH_WORK", "noop"))?;
     let tune = tuning(&setting("BENCH_MODE", "default"))?;
-    let mut runner = TaskRunner::new(&client).threads(n_at_once).grace(GRACE);
+    let mut runner = TaskRunner::new(&client).threads(n_at_once * n_types).grace(GRACE);
     for n in 0..n_types {
         let mut worker = Worker::new(format!("bench_task_{n}"), move |cx: &TaskContext, input| work.run(cx, input));
         if n_types > 1 {
@@ -101,5 +101,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let report = runner.run_until_signal()?;
     log::info!("{report:?}");
-    Ok(())
+    if report.is_clean() { Ok(()) } else { Err(format!("not a clean stop: {report:?}").into()) }
 }

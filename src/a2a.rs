@@ -1,9 +1,11 @@
 //! Workflows and agents of a server as agents of the A2A protocol, which others talk to, and the calls under `/a2a`. A refusal
 //! of the protocol comes with the status 200: it becomes an [`Error`] here as any other.
 
+mod updates;
+
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, ErrorKind, Result, excerpt},
@@ -11,6 +13,8 @@ use crate::{
     json::{JsonMap, RawJson, wire, wire_enum},
     secret::Secret,
 };
+
+pub use updates::{A2aArtifactUpdate, A2aStatusUpdate, A2aUpdate, A2aUpdates};
 
 /// An agent that a server exposes by the A2A protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,7 +294,8 @@ wire! {
 /// [`A2aClient::callback`], with `conductor.a2a.server.enabled=true`; for agents, `agentspan.embedded=true` too. Otherwise they
 /// fail with [`ErrorKind::WrongAddress`] and a message that says so.
 ///
-/// Of the methods of the protocol, `message/stream` is not covered: ask for [`A2aClient::task`] again instead.
+/// Of the methods of the protocol, the server has these and no others: `tasks/resubscribe` and those about push notifications
+/// are unknown to it (3.32.1).
 ///
 /// ```no_run
 /// use conductor_sync::{A2aAgent, A2aMessage};
@@ -359,12 +364,7 @@ impl A2aClient {
     /// [`Error::is_not_found`] when there is no such agent or task, or the agent is not exposed; otherwise when the message has
     /// no parts, or the server can't be reached, has its A2A server off or refuses.
     pub fn send(&self, agent: A2aAgent<'_>, message: &A2aMessage) -> Result<A2aTask> {
-        let verb = "send message to agent";
-        if message.parts.is_empty() {
-            return Err(Error::invalid(verb, "parts must not be empty"));
-        }
-        let request = call(agent, verb, "message/send", &serde_json::json!({ "message": message }))?;
-        outcome(&self.http.send(&request)?)
+        outcome(&self.http.send(&spoken(agent, "send message to agent", "message/send", message)?)?)
     }
 
     /// What an agent does, `tasks/get` of the protocol: `POST /a2a/workflow/{name}`, `POST /a2a/agent/{name}`.
@@ -373,7 +373,7 @@ impl A2aClient {
     /// [`Error::is_not_found`] when there is no such agent or task, or the agent is not exposed; otherwise when `task_id` is
     /// empty, or the server can't be reached, has its A2A server off or refuses.
     pub fn task(&self, agent: A2aAgent<'_>, task_id: &str) -> Result<A2aTask> {
-        outcome(&self.http.send_safe(&call_about(agent, "get task of agent", "tasks/get", task_id)?)?)
+        outcome(&self.http.send_safe(&task_call(agent, task_id)?)?)
     }
 
     /// Terminates what an agent does, `tasks/cancel` of the protocol: `POST /a2a/workflow/{name}`, `POST /a2a/agent/{name}`.
@@ -440,9 +440,28 @@ struct Discovered {
 
 /// An answer of JSON-RPC: one of the two.
 #[derive(Deserialize)]
-struct RpcAnswer {
-    result: Option<A2aTask>,
+struct RpcAnswer<T> {
+    result: Option<T>,
     error: Option<RpcError>,
+}
+
+impl<T> RpcAnswer<T> {
+    /// The result, or the refusal as an error.
+    fn result(self, operation: String, status: u16) -> Result<T> {
+        let (kind, message, said) = match self {
+            Self { error: Some(RpcError { code, message }), .. } => {
+                let kind = match code {
+                    -32001 => ErrorKind::NotFound,
+                    -32603 => ErrorKind::Server,
+                    _ => ErrorKind::Rejected,
+                };
+                (kind, format!("server said {code}: {}", excerpt(&message)), Some(message))
+            }
+            Self { result: Some(result), .. } => return Ok(result),
+            _ => (ErrorKind::Decode, "the answer holds neither a result nor an error".to_owned(), None),
+        };
+        Err(Error::new(kind, operation, message).with_status(status).with_server_message(said, false))
+    }
 }
 
 #[derive(Deserialize)]
@@ -468,21 +487,20 @@ fn call_about<'a>(agent: A2aAgent<'a>, verb: &'static str, method: &str, task_id
     call(agent, verb, method, &serde_json::json!({ "id": task_id }))
 }
 
-/// The task, or the refusal as an error.
-fn outcome(answer: &Answer<'_>) -> Result<A2aTask> {
-    let (kind, message, said) = match answer.json()? {
-        RpcAnswer { error: Some(RpcError { code, message }), .. } => {
-            let kind = match code {
-                -32001 => ErrorKind::NotFound,
-                -32603 => ErrorKind::Server,
-                _ => ErrorKind::Rejected,
-            };
-            (kind, format!("server said {code}: {}", excerpt(&message)), Some(message))
-        }
-        RpcAnswer { result: Some(task), .. } => return Ok(task),
-        _ => (ErrorKind::Decode, "the answer holds neither a result nor an error".to_owned(), None),
-    };
-    Err(Error::new(kind, answer.operation(), message).with_status(answer.status).with_server_message(said, false))
+/// Something that is said to an agent.
+fn spoken<'a>(agent: A2aAgent<'a>, verb: &'static str, method: &str, message: &A2aMessage) -> Result<Request<'a>> {
+    if message.parts.is_empty() {
+        return Err(Error::invalid(verb, "parts must not be empty"));
+    }
+    call(agent, verb, method, &serde_json::json!({ "message": message }))
+}
+
+fn task_call<'a>(agent: A2aAgent<'a>, task_id: &str) -> Result<Request<'a>> {
+    call_about(agent, "get task of agent", "tasks/get", task_id)
+}
+
+fn outcome<T: DeserializeOwned>(answer: &Answer<'_>) -> Result<T> {
+    answer.json::<RpcAnswer<T>>()?.result(answer.operation(), answer.status)
 }
 
 /// The server answers 404 without a word for what does not exist (3.32.1); so does any server for a wrong address.

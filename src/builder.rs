@@ -152,7 +152,9 @@ impl Node {
         self
     }
 
-    /// Lets some time pass before the task is scheduled; rounded up to whole seconds.
+    /// Lets some time pass before the task is scheduled; rounded up to whole seconds. For tasks that workers run, HTTP and
+    /// sub-workflows; without effect on what the server runs in the same step: INLINE, JSON_JQ_TRANSFORM, SET_VARIABLE, NOOP,
+    /// EVENT and WAIT (3.32.1).
     pub fn start_delay(mut self, delay: Duration) -> Self {
         self.task.start_delay = self.seconds("start delay", delay);
         self
@@ -300,7 +302,8 @@ impl WorkflowBuilder {
         self
     }
 
-    /// Names an input, and sets what it is where a start gives none.
+    /// Names an input, and sets what it is where a start gives others but not this one. A start without any input gets no
+    /// defaults (3.32.1): give one it has no use for. A sub-workflow gets them in any case.
     pub fn input_default(mut self, name: impl Into<String>, value: impl Into<RawJson>) -> Self {
         let name = name.into();
         if !self.def.input_parameters.contains(&name) {
@@ -353,6 +356,13 @@ impl WorkflowBuilder {
     /// Sets whom to ask about it.
     pub fn owner_email(mut self, address: impl Into<String>) -> Self {
         self.def = self.def.owner_email(address);
+        self
+    }
+
+    /// Adds free data: `a2a.enabled` with `true` lets agents elsewhere talk to the workflow, see
+    /// [`A2aClient`](crate::A2aClient).
+    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<RawJson>) -> Self {
+        self.def.metadata.insert(name.into(), value.into());
         self
     }
 

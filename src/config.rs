@@ -1,6 +1,6 @@
 //! [`Config`]: where the server is and how to talk to it. The only reader of the environment.
 
-use std::{env, fmt, net::Ipv6Addr, time::Duration};
+use std::{collections::BTreeMap, env, fmt, net::Ipv6Addr, time::Duration};
 
 use crate::error::{Error, Result};
 
@@ -67,6 +67,16 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The value of a variable, where it is set.
+fn variable(name: &'static str) -> Result<Option<String>> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+    match env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(Error::invalid(name, "is no UTF-8")),
+    }
+}
+
 impl Config {
     /// A server at `url`: `http` or `https`, a host name or address, a port and a path prefix where needed.
     ///
@@ -93,8 +103,9 @@ impl Config {
     /// # Errors
     /// When a value can't be used; the error names the variable.
     pub fn from_env() -> Result<Self> {
-        #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
-        Self::from_lookup(|name| env::var(name).ok())
+        let names = [SERVER_URL, AUTH_KEY, AUTH_SECRET, CONNECT_TIMEOUT_MS, REQUEST_TIMEOUT_MS];
+        let set = names.into_iter().map(|name| Ok((name, variable(name)?))).collect::<Result<BTreeMap<_, _>>>()?;
+        Self::from_lookup(|name| set.get(name).cloned().flatten())
     }
 
     /// As [`Config::from_env`], but `None` when `CONDUCTOR_SERVER_URL` is not set: for programs that then use a server of
@@ -103,8 +114,7 @@ impl Config {
     /// # Errors
     /// When a value can't be used; the error names the variable.
     pub fn from_env_if_set() -> Result<Option<Self>> {
-        #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
-        let is_set = env::var(SERVER_URL).is_ok_and(|url| !url.trim().is_empty());
+        let is_set = variable(SERVER_URL)?.is_some_and(|url| !url.trim().is_empty());
         if is_set { Self::from_env().map(Some) } else { Ok(None) }
     }
 
@@ -186,8 +196,18 @@ impl Config {
         self.credentials.is_some()
     }
 
-    pub(crate) fn limits(&self) -> (Duration, Duration, u64) {
-        (self.connect_timeout.min(LONGEST), self.request_timeout.min(LONGEST), self.max_answer_bytes)
+    /// # Errors
+    /// When one of them lets nothing through.
+    pub(crate) fn limits(&self) -> Result<(Duration, Duration, u64)> {
+        let limits = [
+            ("connect_timeout", self.connect_timeout.is_zero()),
+            ("request_timeout", self.request_timeout.is_zero()),
+            ("max_answer_bytes", self.max_answer_bytes == 0),
+        ];
+        if let Some((name, _)) = limits.into_iter().find(|(_, is_zero)| *is_zero) {
+            return Err(Error::invalid("create client", format!("Config::{name} must not be 0")));
+        }
+        Ok((self.connect_timeout.min(LONGEST), self.request_timeout.min(LONGEST), self.max_answer_bytes))
     }
 
     /// Where the address comes from, for errors, when it is not from the user.
@@ -331,8 +351,21 @@ mod tests {
         let config = Config::from_lookup(lookup).unwrap().max_answer_bytes(9).with_server_url("http://host").unwrap();
         assert_eq!((config.server_url(), config.origin()), ("http://host/api", ""));
         assert!(config.has_credentials());
-        assert_eq!(config.limits(), (Duration::from_millis(7), Duration::from_millis(8), 9));
+        assert_eq!(config.limits().unwrap(), (Duration::from_millis(7), Duration::from_millis(8), 9));
         assert!(config.with_server_url("host").is_err());
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_refused() {
+        let config = Config::new("http://host").unwrap();
+        for (name, bad) in [
+            ("connect_timeout", config.clone().connect_timeout(Duration::ZERO)),
+            ("request_timeout", config.clone().request_timeout(Duration::ZERO)),
+            ("max_answer_bytes", config.clone().max_answer_bytes(0)),
+        ] {
+            let error = bad.limits().unwrap_err().to_string();
+            assert_eq!(error, format!("create client: Config::{name} must not be 0"));
+        }
     }
 
     #[test]

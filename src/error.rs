@@ -214,7 +214,7 @@ impl Error {
         self.0.server_message.as_deref()
     }
 
-    /// How long the server asked to wait before the next try.
+    /// How long the server asked to wait before the next try, by `Retry-After`; 60 s where it asked for more.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

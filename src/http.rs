@@ -2,10 +2,11 @@
 //! [`Error`]s. One request is one try; who calls decides about another.
 
 mod address;
+mod events;
 
 use std::{
     borrow::Cow,
-    io::{self, Read},
+    io,
     net::{IpAddr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
@@ -30,6 +31,8 @@ use crate::{
     json::misfit,
     metrics::Metrics,
 };
+
+pub(crate) use events::{Ended, EventStream, Opened, Until};
 
 /// All but the unreserved characters of RFC 3986 are encoded in paths and queries.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -242,7 +245,7 @@ impl<'a> Request<'a> {
 /// Why `value` can't be a segment of a path, if so.
 fn check_segment(name: &str, value: &str) -> Result<(), String> {
     let problem = match value {
-        "" => "must not be empty",
+        _ if value.trim().is_empty() => "must not be empty",
         "." | ".." => "must not be `.` or `..`: they lead to another route",
         _ if value.contains(['/', '\\']) => "must not contain `/` or `\\`: the server refuses them in any spelling",
         _ if value.len() > MAX_SEGMENT_BYTES => {
@@ -336,7 +339,7 @@ impl Http {
     /// # Errors
     /// When the server's address is no URL.
     pub(crate) fn new(config: &Config, metrics: Metrics) -> Result<Self> {
-        let (connect_timeout, request_timeout, max_answer_bytes) = config.limits();
+        let (connect_timeout, request_timeout, max_answer_bytes) = config.limits()?;
         let base = config.server_url().to_owned();
         base.parse::<Uri>()
             .map_err(|e| Error::invalid("server URL", format!("`{base}` is no URL: {e}")).with_source(e))?;
@@ -419,28 +422,6 @@ impl Http {
         }
     }
 
-    /// Sends once and leaves the answer to be read while it comes, as long as a request may take.
-    ///
-    /// # Errors
-    /// As [`Http::send`]. What is read fails with [`io::ErrorKind::TimedOut`] when the time is over.
-    pub(crate) fn open(&self, request: &Request<'_>) -> Result<Box<dyn Read + Send + Sync>> {
-        request.check_length(&self.base)?;
-        let begun = Instant::now();
-        let outcome = self.call(request).and_then(|mut response| {
-            let status = response.status().as_u16();
-            match status {
-                200..=299 => Ok(Box::new(Incoming(response.into_body().into_reader())) as _),
-                _ => {
-                    let read = response.body_mut().with_config().limit(MAX_ERROR_BYTES).read_to_vec();
-                    Err(self.refused(request, status, &read.unwrap_or_default(), None))
-                }
-            }
-        });
-        let status = outcome.as_ref().map_or_else(|error| error.status().unwrap_or(0), |_| 200);
-        self.metrics.http_request(request.method.as_str(), request.route, status, begun.elapsed());
-        outcome
-    }
-
     /// Sends once, and reads as far as the body of the answer.
     fn call(&self, request: &Request<'_>) -> Result<Response<ureq::Body>> {
         let url = format!("{}{}", self.base, request.path);
@@ -462,10 +443,20 @@ impl Http {
     }
 
     fn exchange<'a>(&'a self, request: &'a Request<'_>) -> Result<Answer<'a>> {
-        let mut response = self.call(request)?;
+        let max_bytes = if request.small_answer { MAX_ERROR_BYTES } else { self.max_answer_bytes };
+        self.read(request, &mut self.call(request)?, max_bytes)
+    }
+
+    /// The answer, or what refuses.
+    fn read<'a>(
+        &'a self,
+        request: &'a Request<'_>,
+        response: &mut Response<ureq::Body>,
+        max_bytes: u64,
+    ) -> Result<Answer<'a>> {
         let status = response.status().as_u16();
         let success = (200..300).contains(&status);
-        let limit = if success && !request.small_answer { self.max_answer_bytes } else { MAX_ERROR_BYTES };
+        let limit = if success { max_bytes } else { MAX_ERROR_BYTES };
         let read = response.body_mut().with_config().limit(limit).read_to_vec();
         if success {
             let body = read.map_err(|e| self.no_answer(request, e).with_status(status))?;
@@ -491,7 +482,10 @@ impl Http {
             ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
                 (ErrorKind::Connect, format!("no connection to {base} in time: is the server up and reachable?"))
             }
-            ureq::Error::Timeout(_) => (ErrorKind::NoAnswer, format!("no answer from {base} within {limit} ms")),
+            ureq::Error::Timeout(_) => (
+                ErrorKind::NoAnswer,
+                format!("no answer from {base} within {limit} ms; if it is always so, {CHECK_ADDRESS}"),
+            ),
             ureq::Error::Io(e) if e.kind() == Io::ConnectionRefused => (
                 ErrorKind::Connect,
                 format!("{base} refused the connection: is the server running, and is the port right?"),
@@ -510,6 +504,10 @@ impl Http {
                 format!("no TLS connection to {base}: {e}: does the server speak https on this port?"),
             ),
             ureq::Error::ConnectionFailed => (ErrorKind::Connect, format!("no connection to {base}: {CHECK_ADDRESS}")),
+            ureq::Error::BodyExceedsLimit(limit) if request.small_answer => (
+                ErrorKind::TooLarge,
+                format!("the answer is larger than {limit} bytes, as none of Conductor to this is: {CHECK_ADDRESS}"),
+            ),
             ureq::Error::BodyExceedsLimit(limit) => (
                 ErrorKind::TooLarge,
                 format!("the answer is larger than the {limit} bytes allowed by Config::max_answer_bytes"),
@@ -553,6 +551,11 @@ impl Http {
             message.push_str(&format!(
                 "; the server has this switched off ({switch}), or no Conductor API answers at {base}"
             ));
+        } else if kind == ErrorKind::Unauthorized {
+            message.push_str("; this version of the SDK sends no credentials: ask for none, or add them in a proxy");
+        } else if kind == ErrorKind::Server && is_page(body) {
+            message
+                .push_str(&format!(" with a page, so perhaps it was no Conductor but a proxy that answered at {base}"));
         } else if kind == ErrorKind::WrongAddress {
             message.push_str(&format!("; no Conductor API answers at {base}: check the server URL"));
         } else if kind == ErrorKind::Rejected && said.is_none() && !is_plain {
@@ -563,18 +566,6 @@ impl Http {
         Error::new(kind, operation(request.about), message)
             .with_status(status)
             .with_server_message(said.map(|envelope| envelope.words()).or(is_plain.then_some(text)), retryable)
-    }
-}
-
-/// The body of an answer while it comes.
-struct Incoming(ureq::BodyReader<'static>);
-
-impl Read for Incoming {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer).map_err(|error| match error.get_ref().and_then(|cause| cause.downcast_ref()) {
-            Some(ureq::Error::Timeout(_)) => io::Error::new(io::ErrorKind::TimedOut, error),
-            _ => error,
-        })
     }
 }
 

@@ -184,8 +184,8 @@ mod worker;
 mod workflow;
 
 pub use a2a::{
-    A2aAgent, A2aAgentCard, A2aAgentSummary, A2aArtifact, A2aClient, A2aMessage, A2aPart, A2aSkill, A2aTask,
-    A2aTaskState, A2aTaskStatus,
+    A2aAgent, A2aAgentCard, A2aAgentSummary, A2aArtifact, A2aArtifactUpdate, A2aClient, A2aMessage, A2aPart, A2aSkill,
+    A2aStatusUpdate, A2aTask, A2aTaskState, A2aTaskStatus, A2aUpdate, A2aUpdates,
 };
 pub use admin::{AdminClient, EnvironmentValue, Provider, Providers, QueueUpdate, ServerHealth};
 pub use agent::{

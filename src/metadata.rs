@@ -506,7 +506,7 @@ wire! {
         pub timeout_seconds: Option<i64> = "timeoutSeconds",
         /// Variables at the start.
         pub variables: JsonMap = "variables",
-        /// Inputs used where a start gives none.
+        /// Inputs used where a start gives others but not these; a start without any input gets none (3.32.1).
         pub input_template: JsonMap = "inputTemplate",
         /// Stored, but not enforced by the open-source server.
         pub rate_limit_config: Option<RateLimitConfig> = "rateLimitConfig",

@@ -1,4 +1,4 @@
-//! [`TaskRunner`]: builds the channels, starts, names and joins every thread. The stages are in the files beside this one:
+//! [`TaskRunner`]: builds the channels, starts and names every thread, and waits for their end. The stages are in the files beside this one:
 //! poll, execute, update, keep.
 
 mod calls;
@@ -62,6 +62,9 @@ const MOST_THREADS: usize = 10_000;
 
 /// Longer, a task waits where nobody runs it, and its lease is extended all the while.
 const MOST_WAIT_FOR_SLOT: Duration = Duration::from_secs(60);
+
+/// As for names in paths: the server takes 8 KB of address and headers (3.32.1).
+const MOST_NAME_BYTES: usize = 2000;
 
 /// What an answer may take on its way when the server has held its poll: with less, tasks may be lost with a late answer.
 const POLL_MARGIN: Duration = Duration::from_secs(1);
@@ -175,17 +178,12 @@ impl TaskRunner {
     /// [`RunnerHandle::wait_until_polling`] tells.
     ///
     /// # Errors
-    /// When there is no worker, a name can't be used, two workers are for the same tasks, a number of threads is 0, a poll
-    /// timeout is above 5 s or not below the client's request timeout, the metrics port is taken, or a thread can't be started.
+    /// When there is no worker, a name, a domain or the worker id can't be used, two workers are for the same tasks, a number of
+    /// threads is 0 or there would be more than 10,000, one worker has both threads of its own and a limit in the shared pool, a
+    /// poll timeout is above 5 s or not below the client's request timeout, a wait for a thread is above 1 min, the metrics
+    /// address is none or taken, or a thread can't be started. The error names all that is wrong.
     pub fn start(self) -> Result<RunnerHandle> {
-        self.check()?;
-        if cfg!(panic = "abort") {
-            log::warn!(
-                "this program aborts on panic: a panicking handler ends the process and its tasks wait for their timeouts"
-            );
-        }
-        self.warn_of_tight_polls();
-        Build::new(&self)?.start(self)
+        self.build()?.start(self)
     }
 
     fn warn_of_tight_polls(&self) {
@@ -206,8 +204,20 @@ impl TaskRunner {
     #[cfg(unix)]
     pub fn run_until_signal(self) -> Result<StopReport> {
         // Caught before the first poll: a signal in between would lose the tasks that it brings.
-        let signals = signals::StopSignals::catch()?;
-        self.start()?.run_until(signals)
+        let build = self.build()?;
+        let signals = signals::StopSignals::catch(&build.alarm)?;
+        build.start(self)?.run_until(signals)
+    }
+
+    fn build(&self) -> Result<Build> {
+        self.check()?;
+        if cfg!(panic = "abort") {
+            log::warn!(
+                "this program aborts on panic: a panicking handler ends the process and its tasks wait for their timeouts"
+            );
+        }
+        self.warn_of_tight_polls();
+        Build::new(self)
     }
 
     /// Everything that is wrong, in one error.
@@ -230,6 +240,9 @@ impl TaskRunner {
         let n_pollers = self.workers.iter().map(Worker::n_pollers).fold(0, usize::saturating_add);
         if n_dedicated.saturating_add(self.n_threads).saturating_add(n_pollers) > MOST_THREADS {
             problems.push(format!("there would be more than {MOST_THREADS} threads"));
+        }
+        if self.worker_id.as_ref().is_some_and(|id| id.len() > MOST_NAME_BYTES) {
+            problems.push("worker_id must not be longer than 2,000 bytes".to_owned());
         }
         for (n, worker) in self.workers.iter().enumerate() {
             let about = |problem| format!("worker `{}`: {problem}", excerpt(worker.task_type()));
@@ -272,6 +285,8 @@ impl TaskRunner {
                 format!("give_back_after is {:?}; it must not be above 1 min", worker.wait_for_slot()),
             ),
             (domain.chars().any(char::is_control), "domain must not contain control characters".to_owned()),
+            (domain.contains(','), "domain must not contain `,`, which parts domains in taskToDomain".to_owned()),
+            (domain.len() > MOST_NAME_BYTES, "domain must not be longer than 2,000 bytes".to_owned()),
             (
                 before.iter().any(same),
                 format!(
@@ -358,7 +373,11 @@ impl Build {
         let server = self.serve_metrics(&runner, &metrics)?;
         let (pollers_alive, pollers_ended) = bounded(0);
         let mut handle = RunnerHandle {
-            control: RunnerControl { switches: Vec::new(), alarm: Arc::clone(&self.alarm) },
+            control: RunnerControl {
+                switches: Vec::new(),
+                alarm: Arc::clone(&self.alarm),
+                readiness: Arc::clone(&self.readiness),
+            },
             grace: runner.grace,
             alarm: Arc::clone(&self.alarm),
             stop: self.stop.clone(),
@@ -492,6 +511,7 @@ impl Build {
             let paused = Arc::clone(&polling.paused);
             handle.control.switches.push(Switch {
                 task_type: worker.task_type().to_owned(),
+                domain: polling.domain.clone(),
                 paused,
                 changed: changed_in,
             });
@@ -518,6 +538,7 @@ impl Build {
             heartbeats: worker.heartbeats(),
             dedicated: worker.n_dedicated_threads().is_some(),
             handler: worker.handler(),
+            n_panics: Arc::default(),
             metrics: runner.client.metrics().task(worker.task_type()),
             slots,
             register: Arc::clone(&self.register),
@@ -633,7 +654,10 @@ mod tests {
             (worker(".."), "`.` or `..`"),
             (worker("a\\b"), "must not contain `/` or `\\`"),
             (worker("a\nb"), "control characters"),
+            (worker(" "), "task type must not be empty"),
             (worker("a").domain("x\ny"), "domain must not contain"),
+            (worker("a").domain("x,y"), "domain must not contain `,`"),
+            (worker("a").domain("x".repeat(2001)), "domain must not be longer"),
             (worker("a").dedicated_threads(0), "dedicated_threads"),
             (worker("a").max_concurrent(0), "max_concurrent"),
             (worker("a").pollers(0), "pollers"),

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result, excerpt},
     http::{Http, Method, Request, problem_with_name},
     json::{JsonMap, document::document, times, wire, wire_enum},
-    search::{Place, Search, SearchRequest},
+    search::{Search, SearchParams},
     workflow::{BulkOutcome, StartWorkflowRequest},
 };
 
@@ -213,8 +213,7 @@ impl NextRunsQuery {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct ScheduleSearch {
-    params: Vec<(&'static str, String)>,
-    page_size: Option<u32>,
+    params: SearchParams,
 }
 
 impl ScheduleSearch {
@@ -224,8 +223,7 @@ impl ScheduleSearch {
     }
 
     fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.params.retain(|(known, _)| *known != name);
-        self.params.push((name, value.into()));
+        self.params.set(name, value);
         self
     }
 
@@ -268,7 +266,7 @@ impl ScheduleSearch {
 
     /// How many are fetched at once, 1 to 5,000. Defaults to 100.
     pub fn page_size(mut self, n_hits: u32) -> Self {
-        self.page_size = Some(n_hits);
+        self.params.set_page_size(n_hits);
         self
     }
 }
@@ -360,17 +358,7 @@ impl ScheduleClient {
     }
 
     fn found<T>(&self, verb: &'static str, route: &'static str, search: &ScheduleSearch) -> Search<T> {
-        let params = search.params.clone();
-        // The server would leave the condition out.
-        let empty = params.iter().find(|(_, value)| value.trim().is_empty());
-        let problem = empty.map(|(name, _)| format!("{name} must not be empty"));
-        let place = Place { verb, route, values: Vec::new(), size_name: "size", params, problem, index: None };
-        let request = SearchRequest::new();
-        let request = match search.page_size {
-            Some(n_hits) => request.page_size(n_hits),
-            None => request,
-        };
-        Search::new(&self.http, place, request)
+        search.params.search(&self.http, verb, route)
     }
 
     /// A schedule: `GET /scheduler/schedules/{name}`.

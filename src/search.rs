@@ -379,6 +379,37 @@ impl Place {
     }
 }
 
+/// The parameters of a search that has no query, for those who name them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SearchParams {
+    /// Each is there once.
+    params: Vec<(&'static str, String)>,
+    page_size: Option<u32>,
+}
+
+impl SearchParams {
+    /// The last value counts.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.params.retain(|(known, _)| *known != name);
+        self.params.push((name, value.into()));
+    }
+
+    pub(crate) fn set_page_size(&mut self, n_hits: u32) {
+        self.page_size = Some(n_hits);
+    }
+
+    /// The search for these.
+    pub(crate) fn search<T>(&self, http: &Arc<Http>, verb: &'static str, route: &'static str) -> Search<T> {
+        let params = self.params.clone();
+        // The server would leave the condition out.
+        let empty = params.iter().find(|(_, value)| value.trim().is_empty());
+        let problem = empty.map(|(name, _)| format!("{name} must not be empty"));
+        let place = Place { verb, route, values: Vec::new(), size_name: "size", params, problem, index: None };
+        let request = SearchRequest { page_size: self.page_size.unwrap_or(USUAL_PAGE), ..SearchRequest::new() };
+        Search::new(http, place, request)
+    }
+}
+
 /// A search that is ready to be sent. Nothing is sent before it is read.
 ///
 /// It is an iterator's source: `for hit in search` fetches page after page, each when it is needed. An error ends it. What

@@ -328,7 +328,21 @@ wire! {
 impl TaskExecLog {
     /// A line written now.
     pub fn now(log: impl Into<String>) -> Self {
-        Self { log: log.into(), created_time: epoch_millis(SystemTime::now()), ..Self::default() }
+        let mut line = Self { log: log.into(), created_time: epoch_millis(SystemTime::now()), ..Self::default() };
+        line.keep_text();
+        line
+    }
+
+    /// Has the text written also where it is empty: an entry without one is refused (3.32.1, with sqlite) when the task has been
+    /// completed already, and its workflow then stands still.
+    pub(crate) fn keep_text(&mut self) {
+        if self.log.is_empty() {
+            self.extra.keep_default("log");
+        }
+    }
+
+    pub(crate) fn has_no_text(&self) -> bool {
+        self.log.is_empty() && self.extra.came_as_null("log") != Some(false)
     }
 }
 
@@ -650,6 +664,7 @@ fn check_result(result: &TaskResult) -> Result<()> {
         return Ok(());
     }
     let problem = match result.callback_after_seconds {
+        _ if result.logs.iter().any(TaskExecLog::has_no_text) => Some("an entry of logs has no `log`".to_owned()),
         ..0 => Some(format!("callback_after_seconds is {}; it must not be negative", result.callback_after_seconds)),
         _ => result.status.problem("status"),
     };

@@ -563,13 +563,16 @@ impl TaskContext {
         self.task.external_input.as_deref()
     }
 
-    /// The lines so far; what is beyond the server's limit shares the last entry.
-    fn take_logs(&self) -> Vec<TaskExecLog> {
+    /// The lines so far, and others.
+    fn take_logs(&self, others: Vec<TaskExecLog>) -> Vec<TaskExecLog> {
         let Logs { lines: mut logs, n_left_out, .. } =
             std::mem::take(&mut *self.logs.lock().unwrap_or_else(PoisonError::into_inner));
         if n_left_out > 0 {
             logs.push(TaskExecLog::now(format!("{n_left_out} lines were left out: a log may have 1 MiB")));
         }
+        logs.extend(others);
+        logs.iter_mut().for_each(TaskExecLog::keep_text);
+        // What is beyond the server's limit shares the last entry.
         let rest = logs.split_off(logs.len().min(MAX_LOG_ENTRIES));
         if let Some(last) = logs.last_mut() {
             for line in rest {
@@ -649,7 +652,7 @@ mod tests {
     fn log_lines_beyond_the_servers_limit_share_the_last_entry() {
         let cx = context(&json!({}));
         (0..13).for_each(|n| cx.log(n.to_string()));
-        let logs = cx.take_logs();
+        let logs = cx.take_logs(Vec::new());
         assert_eq!((logs.len(), logs[9].log.as_str()), (10, "9\n10\n11\n12"));
     }
 

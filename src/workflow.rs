@@ -20,7 +20,7 @@ use crate::{
 pub(crate) use bulk::check_ids;
 pub use bulk::{BulkOutcome, WorkflowBulkClient};
 pub use execute::{ExecuteWorkflowRequest, TaskMock, WorkflowTestRequest};
-pub(crate) use look::Looks;
+pub(crate) use look::{Looks, rest_until};
 pub(crate) use lookup::tasks_of;
 pub use lookup::{CorrelationQuery, RunningQuery, WorkflowSummary, WorkflowTasksQuery};
 pub use steer::{Removal, RerunWorkflowRequest, SkipTaskRequest};

@@ -153,6 +153,11 @@ fn events_starts_the_delivery() {
 }
 
 #[test]
+fn a2a_orders_a_pizza() {
+    check_on_real_server("a2a", "the order is completed");
+}
+
+#[test]
 fn workflows_prints_receipts() {
     check("workflows", "{\"cents\":90,\"receipt\":\"apple: 0.90\"}");
 }

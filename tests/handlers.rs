@@ -11,10 +11,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use common::{Gate, PATIENCE, Request, Server, dawdle, quiet_handlers, start, stop_clean, task, tasks};
+use common::{Gate, Request, Server, comes_true, quiet_handlers, start, stop_clean, task, tasks};
 use conductor_sync::{RawJson, TaskError, TaskResult, TaskResultStatus, TaskRunner, Worker};
 use serde::{Serialize, Serializer, ser};
 use serde_json::{Value, json};
@@ -36,6 +36,30 @@ fn reports(server: &Server) -> BTreeMap<String, Request> {
     let reports: BTreeMap<_, _> = all.iter().map(|r| (r.task_id().to_owned(), r.clone())).collect();
     assert_eq!(reports.len(), all.len(), "a task was reported twice");
     reports
+}
+
+#[test]
+fn lines_of_a_log_beyond_the_tenth_share_the_last_entry_and_empty_ones_are_written() {
+    let server = Server::well_behaved();
+    server.add([task("t0")]);
+    let worker = Worker::raw("job", |cx| {
+        (0..5).for_each(|n| cx.log(format!("own {n}")));
+        cx.log("");
+        let result = cx.result(TaskResultStatus::Completed);
+        Ok((0..15).fold(result, |result, n| result.log(format!("result {n}"))))
+    });
+    let handle = start(&server, worker);
+    server.wait_for_tasks(1);
+    assert_eq!(stop_clean(handle).completed, 1);
+    let report = reports(&server)["t0"].json();
+    let entries: Vec<_> =
+        report["logs"].as_array().unwrap().iter().map(|entry| entry["log"].as_str().unwrap()).collect();
+    let own = (0..5).map(|n| format!("own {n}")).chain([String::new()]);
+    let lines: Vec<_> = own.chain((0..15).map(|n| format!("result {n}"))).collect();
+    assert_eq!(
+        (entries.len(), entries.join("\n").split('\n').collect::<Vec<_>>()),
+        (10, lines.iter().map(String::as_str).collect())
+    );
 }
 
 #[test]
@@ -148,11 +172,8 @@ fn a_thousand_panics_leave_the_same_threads_and_lose_nothing() {
     assert_eq!(stop_clean(handle).completed, 3000);
     let n_failed = reports(&server).values().filter(|r| r.status() == "FAILED").count();
     assert_eq!(n_failed, 1000);
-    let end = Instant::now() + PATIENCE;
-    while !threads_named("work:job").is_empty() {
-        assert!(Instant::now() < end, "threads are left: {:?}", threads_named("work:job"));
-        dawdle(Duration::from_millis(5));
-    }
+    let have_ended = || threads_named("work:job").is_empty();
+    assert!(comes_true(have_ended), "threads are left: {:?}", threads_named("work:job"));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Answer, Call, Gate, PATIENCE, Request, Server, dawdle, start, stop_clean, task, task_with};
+use common::{Answer, Call, Gate, Request, Server, be_slow, comes_true, start, stop_clean, task, task_with};
 use conductor_sync::{Client, TaskContext, TaskError, TaskRunner, Worker};
 use serde_json::{Value, json};
 
@@ -35,10 +35,7 @@ fn waiting(gate: &Gate) -> Worker {
 /// A worker whose handler returns when its task is cancelled, or when `enough` says so.
 fn watching(enough: impl Fn(&TaskContext) -> bool + Send + Sync + 'static) -> Worker {
     let worker = Worker::new("job", move |cx, _: Value| {
-        let end = Instant::now() + PATIENCE;
-        while !cx.is_cancelled() && !enough(cx) && Instant::now() < end {
-            dawdle(Duration::from_millis(5));
-        }
+        assert!(comes_true(|| cx.is_cancelled() || enough(cx)));
         Ok(json!({"cancelled": cx.is_cancelled()}))
     });
     worker.poll_timeout(Duration::from_millis(200))
@@ -71,7 +68,7 @@ fn a_heartbeat_and_the_result_of_its_task_never_meet_on_the_wire() {
         if r.is_heartbeat() {
             // The handler returns while its heartbeat waits for the answer.
             seen[r.task_id()].open();
-            dawdle(Duration::from_millis(40));
+            be_slow(Duration::from_millis(40));
         }
         None
     });
@@ -99,7 +96,7 @@ fn heartbeats_go_on_while_a_result_can_not_be_delivered_and_keep_off_its_tries()
     let is_cured = Arc::clone(&cured);
     let server = Server::start(move |r| {
         // Slow enough that each is due while the other is on the wire.
-        dawdle(Duration::from_millis(if r.is_heartbeat() { 100 } else { 500 }));
+        be_slow(Duration::from_millis(if r.is_heartbeat() { 100 } else { 500 }));
         (r.is_update() && !is_cured.load(Ordering::Acquire)).then(|| Answer::html(503))
     });
     server.add((0..4).map(|n| short(&format!("t{n}"))));
@@ -368,13 +365,23 @@ fn other_results_are_delivered_while_one_is_never_answered() {
 #[test]
 fn a_worker_without_heartbeats_sends_none() {
     let server = Server::well_behaved();
-    server.add([short("t0")]);
-    let worker = Worker::new("job", |_, input: Value| {
-        dawdle(Duration::from_millis(1500));
+    let gate = Gate::new();
+    let (closed, runs) = (gate.clone(), Gate::new());
+    let begins = runs.clone();
+    let silent = Worker::new("silent", move |_, input: Value| {
+        begins.open();
+        closed.pass();
         Ok(input)
     });
-    let handle = start(&server, worker.without_heartbeats());
-    server.wait_for_updates("t0", 1);
+    let silent = silent.without_heartbeats();
+    server.add([task_with("t0", json!({"taskType": "silent", "taskDefName": "silent", "responseTimeoutSeconds": 1}))]);
+    let handle = TaskRunner::new(&server.client()).worker(silent).worker(waiting(&gate)).threads(2).start().unwrap();
+    runs.pass();
+    // By the time of its heartbeats, the other task would have had its own.
+    server.add([short("t1")]);
+    server.wait_for("heartbeats of the other worker", |all| n_heartbeats(all, "t1") >= 2);
+    gate.open();
+    server.wait_for_tasks(2);
     stop_clean(handle);
     assert_eq!(n_heartbeats(&server.requests(), "t0"), 0);
 }
@@ -394,11 +401,7 @@ fn a_task_that_has_ended_on_the_server_is_cancelled_and_its_result_is_not_sent()
         let seen = Arc::new(AtomicBool::new(false));
         let tell = Arc::clone(&seen);
         let worker = Worker::new("job", move |cx, _: Value| {
-            let end = Instant::now() + PATIENCE;
-            while !cx.is_cancelled() && Instant::now() < end {
-                dawdle(Duration::from_millis(5));
-            }
-            tell.store(cx.is_cancelled(), Ordering::Release);
+            tell.store(comes_true(|| cx.is_cancelled()), Ordering::Release);
             Ok(())
         });
         let runner = TaskRunner::new(&server.client()).worker(worker).threads(2);
@@ -455,13 +458,23 @@ fn a_task_that_heartbeats_find_unknown_for_a_second_is_cancelled_and_its_result_
 fn an_in_progress_result_is_followed_by_no_heartbeat() {
     let server = Server::well_behaved();
     server.add([short("t0")]);
-    let worker = Worker::new("job", |_, _: Value| -> Result<(), TaskError> {
+    let gate = Gate::new();
+    let closed = gate.clone();
+    let worker = Worker::new("job", move |cx, _: Value| -> Result<(), TaskError> {
+        if cx.task_id() == "t1" {
+            closed.pass();
+        }
         Err(TaskError::in_progress(Duration::from_secs(60)))
     });
     let handle = start(&server, worker);
     server.wait_for_updates("t0", 1);
-    assert!(!server.comes(Duration::from_secs(2), |all| n_heartbeats(all, "t0") > 0));
-    assert_eq!(stop_clean(handle).completed, 1);
+    // By the time of its heartbeats, the first task would have had its own.
+    server.add([short("t1")]);
+    server.wait_for("heartbeats of a later task", |all| n_heartbeats(all, "t1") >= 2);
+    gate.open();
+    server.wait_for_updates("t1", 1);
+    assert_eq!(n_heartbeats(&server.requests(), "t0"), 0);
+    assert_eq!(stop_clean(handle).completed, 2);
 }
 
 #[test]

@@ -27,8 +27,8 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
         }
         // A skill becomes an agent.
         "skill" => &["error", "json", "http", "agent"],
-        // A token of a callback is a secret.
-        "a2a" => &["error", "json", "http", "secret"],
+        // A token of a callback is a secret, and what a task does is looked at as a workflow is.
+        "a2a" => &["error", "json", "http", "secret", "workflow"],
         "client" => &[
             "error", "json", "config", "http", "metrics", "metadata", "task", "workflow", "event", "schedule", "admin",
             "file", "secret", "agent", "skill", "a2a",

@@ -7,21 +7,24 @@ mod common;
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, Once, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use common::{Answer, PATIENCE, Request, Server, dawdle, start, stop_clean, task, task_with};
-use conductor_sync::{Client, Config, TaskRunner, Worker};
+use common::{Answer, PATIENCE, Request, Server, quiet_handlers, start, stop_clean, task, task_with};
+use conductor_sync::{Client, Config, TaskError, TaskRunner, Worker};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Value, json};
 
 /// Keeps what this crate says at INFO and above.
-struct Lines(Mutex<Vec<(Level, String)>>);
+struct Lines {
+    lines: Mutex<Vec<(Level, String)>>,
+    said: Condvar,
+}
 
-static LINES: Lines = Lines(Mutex::new(Vec::new()));
+static LINES: Lines = Lines { lines: Mutex::new(Vec::new()), said: Condvar::new() };
 
 impl Log for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -31,6 +34,7 @@ impl Log for Lines {
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
             self.lines().push((record.level(), record.args().to_string()));
+            self.said.notify_all();
         }
     }
 
@@ -39,7 +43,15 @@ impl Log for Lines {
 
 impl Lines {
     fn lines(&self) -> MutexGuard<'_, Vec<(Level, String)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a line says this.
+    fn wait_for(&self, part: &str) {
+        let is_missing = |lines: &mut Vec<(Level, String)>| !lines.iter().any(|(_, text)| text.contains(part));
+        let waited = self.said.wait_timeout_while(self.lines(), PATIENCE, is_missing);
+        let (lines, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!waited.timed_out(), "nothing says `{part}`: {lines:#?}");
     }
 }
 
@@ -83,12 +95,7 @@ fn an_outage_of_a_hundred_requests_is_worth_a_few_lines() {
     server.wait_for("a hundred requests", |all| n_refused(all) >= 100);
     down.store(false, Ordering::Release);
     server.wait_for_tasks(64);
-    let begun = Instant::now();
-    let is_told = || LINES.lines().iter().any(|(_, text)| text.contains("results are delivered again"));
-    while !is_told() {
-        assert!(begun.elapsed() < PATIENCE, "{:#?}", LINES.lines());
-        dawdle(Duration::from_millis(20));
-    }
+    LINES.wait_for("results are delivered again");
     assert_eq!(stop_clean(handle).completed, 64);
     let warnings = warnings();
     assert!(!warnings.is_empty() && warnings.len() < 20, "{} lines: {warnings:#?}", warnings.len());
@@ -97,19 +104,36 @@ fn an_outage_of_a_hundred_requests_is_worth_a_few_lines() {
 
 #[test]
 fn a_server_that_sends_nothing_but_rubbish_is_worth_a_few_lines() {
-    const N_LINES_EACH: usize = 20;
+    const N_POLLS_EACH: usize = 6;
+    const N_LINES_EACH: usize = 2;
     let _alone = listen();
     let running = ["[null]", r#"[{"taskId": "t0"}]"#, "<html>", "{}", ""].map(|body| {
         let server = Server::start(move |r| r.is_poll().then(|| Answer::status(200, "application/json", body)));
         let handle = start(&server, echo());
         (server, handle)
     });
-    dawdle(Duration::from_secs(2));
+    for (server, _) in &running {
+        server.wait_for("polls", |all| all.len() >= N_POLLS_EACH);
+    }
     let (lines, n_servers) = (warnings(), running.len());
     for (_server, handle) in running {
         assert_eq!(stop_clean(handle).completed, 0);
     }
-    assert!((1..n_servers * N_LINES_EACH).contains(&lines.len()), "{} lines: {:#?}", lines.len(), lines.last());
+    assert!((n_servers..=n_servers * N_LINES_EACH).contains(&lines.len()), "{} lines: {lines:#?}", lines.len());
+}
+
+#[test]
+fn a_handler_that_always_panics_is_worth_a_few_lines() {
+    quiet_handlers();
+    let _alone = listen();
+    let server = Server::well_behaved();
+    server.add((0..100).map(|n| task(&format!("t{n}"))));
+    let handle = start(&server, Worker::new("job", |_, _: Value| -> Result<(), TaskError> { panic!("again") }));
+    server.wait_for_tasks(100);
+    assert_eq!(stop_clean(handle).completed, 100);
+    let lines: Vec<_> = warnings().into_iter().filter(|line| line.contains("again")).collect();
+    let times: Vec<_> = lines.iter().filter_map(|line| line.split_once("n_panics=")).map(|(_, n)| n).collect();
+    assert_eq!(times, ["1", "2", "4", "8", "16", "32", "64"], "{lines:#?}");
 }
 
 #[test]

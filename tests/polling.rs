@@ -10,15 +10,12 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use common::{Answer, Gate, Request, Server, dawdle, echo, start, stop_clean, task, task_with, tasks};
+use common::{Answer, Gate, Request, Server, be_slow, echo, start, stop_clean, task, task_with, tasks};
 use conductor_sync::{Client, RawJson, TaskError, TaskRunner, Worker};
 use serde_json::{Value, json};
-
-/// Long enough for a loop without a pause to be seen as one.
-const WINDOW: Duration = Duration::from_secs(3);
 
 /// A worker that counts its runs.
 fn counting() -> (Worker, Arc<AtomicUsize>) {
@@ -292,6 +289,11 @@ fn a_task_of_another_type_is_given_back() {
 
 #[test]
 fn no_answer_makes_a_poller_flood_the_server() {
+    const N_POLLS: usize = 6;
+    /// A poll that brings a task, another one, and one by a helper come without a pause.
+    const MOST_AT_ONCE: usize = 3;
+    /// No pause is shorter.
+    const LEAST_PAUSE: Duration = Duration::from_millis(25);
     let json = |text: &str| Answer::status(200, "application/json", text);
     let other = task_with("t0", json!({"taskType": "other", "taskDefName": "other"}));
     let all: Vec<(&str, Answer)> = vec![
@@ -320,23 +322,28 @@ fn no_answer_makes_a_poller_flood_the_server() {
             (what, server, gate, handle)
         })
         .collect();
-    dawdle(WINDOW);
     for (what, server, gate, handle) in running {
-        let n = server.n_polls();
+        server.wait_for(&format!("{what}: {N_POLLS} polls"), |all| n_polls(all) >= N_POLLS);
         gate.open();
         stop_clean(handle);
-        assert!(n < 60, "{what}: {n} polls in {WINDOW:?}");
+        let polls: Vec<_> = server.requests().into_iter().filter(Request::is_poll).take(N_POLLS).collect();
+        for burst in polls.windows(MOST_AT_ONCE + 1) {
+            let within = burst[MOST_AT_ONCE].at - burst[0].at;
+            assert!(within >= LEAST_PAUSE, "{what}: {} polls within {within:?}", burst.len());
+        }
     }
 }
 
 #[test]
 fn an_idle_worker_that_allows_no_hold_polls_a_few_times_a_second() {
+    const N_POLLS: usize = 12;
     let server = Server::well_behaved();
+    let begun = Instant::now();
     let handle = start(&server, echo().poll_timeout(Duration::ZERO));
-    dawdle(WINDOW);
-    let n = server.n_polls();
+    server.wait_for("polls", |all| n_polls(all) >= N_POLLS);
+    let took = begun.elapsed();
     stop_clean(handle);
-    assert!(n < 60, "{n} polls in {WINDOW:?}");
+    assert!(took > Duration::from_millis(600), "{N_POLLS} polls in {took:?}");
 }
 
 /// Checks at each poll that what it asks for, with what was handed out and is not finished, fits into the pool.
@@ -371,7 +378,7 @@ fn held(n_tasks: usize) -> (Server, Arc<Held>, impl Fn(&str) -> Worker) {
     let worker = move |task_type: &str| {
         let held = Arc::clone(&count);
         let worker = Worker::new(task_type, move |_, input: Value| {
-            dawdle(Duration::from_millis(2));
+            be_slow(Duration::from_millis(2));
             held.n_finished.fetch_add(1, Ordering::AcqRel);
             Ok(input)
         });
@@ -483,27 +490,29 @@ fn an_empty_domain_is_not_sent_and_another_is() {
     }
 }
 
-/// Waits until no poll has begun for a while.
-fn wait_until_quiet(server: &Server) {
-    let is_loud = |_| {
-        server.comes(Duration::from_secs(1), {
-            let before = server.n_polls();
-            move |all| n_polls(all) > before
-        })
-    };
-    assert!(!(0..20).all(is_loud), "the polls go on");
+fn n_polls_for(all: &[Request], task_type: &str) -> usize {
+    all.iter().filter(|r| r.is_poll() && r.task_type() == task_type).count()
 }
 
 #[test]
 fn a_paused_worker_polls_again_when_it_is_resumed() {
     let server = Server::well_behaved();
-    let handle = start(&server, echo());
-    server.wait_for_polls(2);
+    let other = Worker::new("other", |_, input: Value| Ok(input)).poll_timeout(Duration::from_millis(200));
+    let handle = TaskRunner::new(&server.client()).worker(echo()).worker(other).threads(2).start().unwrap();
+    // The other worker polls in the same way, and goes on: in the time of its polls, a first one of a paused worker that was
+    // under way ends, and then there would be another.
+    let while_the_other_polls = || {
+        let before = n_polls_for(&server.requests(), "other");
+        server.wait_for("polls of the other worker", |all| n_polls_for(all, "other") >= before + 4);
+    };
+    while_the_other_polls();
     handle.pause("job").unwrap();
-    wait_until_quiet(&server);
+    while_the_other_polls();
     server.add(tasks(3));
-    let n_before = server.n_polls();
-    assert!(!server.comes(Duration::from_secs(1), |all| n_polls(all) > n_before), "a paused worker polls");
+    let n_before = n_polls_for(&server.requests(), "job");
+    assert!(n_before >= 2);
+    while_the_other_polls();
+    assert_eq!((n_polls_for(&server.requests(), "job"), server.n_queued()), (n_before, 3), "a paused worker polls");
     handle.resume("job").unwrap();
     server.wait_for_tasks(3);
     assert!(handle.pause("nobody").unwrap_err().to_string().contains("nobody"));
@@ -513,21 +522,28 @@ fn a_paused_worker_polls_again_when_it_is_resumed() {
 
 #[test]
 fn a_pause_holds_for_every_poller_of_a_busy_worker() {
-    let n_tasks = AtomicUsize::new(0);
-    let over = Arc::new(AtomicBool::new(false));
-    let is_over = Arc::clone(&over);
+    const N_POLLERS: usize = 4;
+    let n_tasks = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&n_tasks);
     let server = Server::start(move |r| {
-        if !r.is_poll() || is_over.load(Ordering::Acquire) {
+        if !r.is_poll() {
             return None;
         }
-        dawdle(Duration::from_millis(20));
-        let first = n_tasks.fetch_add(r.count(), Ordering::AcqRel);
+        be_slow(Duration::from_millis(20));
+        let first = count.fetch_add(r.count(), Ordering::AcqRel);
         Some(Answer::tasks(&(first..first + r.count()).map(|n| task(&format!("t{n}"))).collect::<Vec<_>>()))
     });
-    let handle = start(&server, echo().dedicated_threads(16).pollers(4));
+    let handle = start(&server, echo().dedicated_threads(16).pollers(N_POLLERS));
     server.wait_for_polls(100);
     handle.pause("job").unwrap();
-    wait_until_quiet(&server);
-    over.store(true, Ordering::Release);
+    let n_before = server.n_polls();
+    // There is always more to fetch, so that a poller that goes on keeps this from coming true.
+    server.wait_for("the end of polls and tasks", |all| {
+        let n_updates = all.iter().filter(|r| r.is_update()).count();
+        all.iter().all(|r| r.answered.is_some()) && n_updates == n_tasks.load(Ordering::Acquire)
+    });
+    // Each may have been about to poll.
+    let n_late = server.n_polls() - n_before;
+    assert!(n_late <= N_POLLERS, "{n_late} polls after the pause");
     stop_clean(handle);
 }

@@ -6,39 +6,24 @@
 mod common;
 
 use std::{
-    io::{Read, Write},
-    net::TcpStream,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use common::{Answer, Gate, PATIENCE, Server, dawdle, stop_clean, task};
-use conductor_sync::{RunnerHandle, TaskRunner, Worker};
+use common::{Answer, Gate, Server, comes_true, ready, stop_clean, task};
+use conductor_sync::{TaskRunner, Worker};
 use serde_json::Value;
-
-fn ready(runner: &RunnerHandle) -> String {
-    let mut stream = TcpStream::connect(runner.metrics_address().unwrap()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
 
 #[track_caller]
 fn wait_for(what: &str, look: impl Fn() -> String, wanted: &[&str]) {
-    let end = Instant::now() + PATIENCE;
-    loop {
+    let is_seen = || {
         let seen = look();
-        if wanted.iter().all(|part| seen.contains(part)) {
-            return;
-        }
-        assert!(Instant::now() < end, "{what}: {seen}");
-        dawdle(Duration::from_millis(10));
-    }
+        wanted.iter().all(|part| seen.contains(part))
+    };
+    assert!(comes_true(is_seen), "{what}: {}", look());
 }
 
 #[test]
@@ -72,5 +57,20 @@ fn a_runner_is_ready_unless_its_polls_fail_or_its_results_can_not_be_delivered()
     updates_fail.store(false, Ordering::Release);
     wait_for("it is delivered", || ready(&runner), &["HTTP/1.1 200 "]);
     wait_for("none is left", metrics, &["task_results_undelivered{taskType=\"job\"} 0\n"]);
+    stop_clean(runner);
+}
+
+#[test]
+fn a_paused_worker_keeps_nobody_waiting_until_it_is_resumed() {
+    let server = Server::start(|request| request.is_poll().then(|| Answer::html(503)));
+    let worker = Worker::new("job", |_, input: Value| Ok(input));
+    let runner = TaskRunner::new(&server.client()).worker(worker).metrics_address("127.0.0.1:0").start().unwrap();
+    wait_for("polls fail", || ready(&runner), &["HTTP/1.1 503 ", "job", "poll"]);
+    runner.pause("job").unwrap();
+    runner.wait_until_polling(Duration::ZERO).unwrap();
+    assert!(ready(&runner).starts_with("HTTP/1.1 200 "));
+    runner.resume("job").unwrap();
+    assert!(runner.wait_until_polling(Duration::ZERO).is_err());
+    assert!(ready(&runner).starts_with("HTTP/1.1 503 "));
     stop_clean(runner);
 }

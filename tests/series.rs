@@ -7,7 +7,7 @@ mod common;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use common::{Answer, Call, PATIENCE, Server, dawdle, quiet_handlers, task, task_with};
+use common::{Answer, Call, Gate, PATIENCE, Server, be_slow, comes_true, quiet_handlers, task, task_with};
 use conductor_sync::{StartWorkflowRequest, TaskError, TaskRunner, Worker};
 use serde_json::{Value, json};
 
@@ -32,9 +32,10 @@ fn moved(text: &str) -> BTreeSet<String> {
     above_zero.map(|(series, _)| name(series)).collect()
 }
 
-/// A server on which everything goes wrong once.
-fn server() -> Server {
-    let server = Server::start(|request| match &request.call {
+/// A server on which everything goes wrong once. It opens the gate when a heartbeat of `long` has got through.
+fn server(is_kept: &Gate) -> Server {
+    let is_kept = is_kept.clone();
+    let server = Server::start(move |request| match &request.call {
         Call::Poll if request.nth == 0 => Some(Answer::refused(500, "not now")),
         Call::Poll if request.nth == 1 => Some(Answer::Close),
         Call::Poll if request.nth == 2 => {
@@ -44,6 +45,10 @@ fn server() -> Server {
         Call::Update(id) if id == "unknown" => Some(Answer::unknown_task(id)),
         Call::Update(id) if id == "refused" && request.nth == 0 => Some(Answer::invalid()),
         Call::Heartbeat(_) if request.nth == 0 => Some(Answer::refused(503, "not now")),
+        Call::Heartbeat(id) if id == "long" && request.nth == 2 => {
+            is_kept.open();
+            None
+        }
         Call::Get(id) if id == "cancelled" => {
             Some(Answer::json(200, &task_with(id, json!({"status": "CANCELED", "workflowInstanceId": "w"}))))
         }
@@ -55,17 +60,13 @@ fn server() -> Server {
     server
 }
 
-fn worker() -> Worker {
-    let worker = Worker::new("job", |cx, _: Value| -> Result<(), TaskError> {
+fn worker(is_kept: Gate) -> Worker {
+    let worker = Worker::new("job", move |cx, _: Value| -> Result<(), TaskError> {
         match cx.task_id() {
             "panics" => panic!("meant"),
             "wrong" => return Err(TaskError::failed("meant")),
-            "long" => dawdle(Duration::from_millis(600)),
-            "cancelled" => {
-                while !cx.is_cancelled() {
-                    dawdle(Duration::from_millis(5));
-                }
-            }
+            "long" => is_kept.pass(),
+            "cancelled" => assert!(comes_true(|| cx.is_cancelled())),
             _ => {}
         }
         Ok(())
@@ -76,14 +77,15 @@ fn worker() -> Worker {
 #[test]
 fn every_documented_series_is_moved_by_something_that_happens() {
     quiet_handlers();
-    let server = server();
+    let is_kept = Gate::new();
+    let server = server(&is_kept);
     let client = server.client();
     // Its lease is not extended, so that it ends.
     let slow = Worker::new("slow", |_, _: Value| {
-        dawdle(Duration::from_millis(1300));
+        be_slow(Duration::from_millis(1300));
         Ok(())
     });
-    let runner = TaskRunner::new(&client).worker(worker()).worker(slow.without_heartbeats()).threads(1);
+    let runner = TaskRunner::new(&client).worker(worker(is_kept)).worker(slow.without_heartbeats()).threads(1);
     let handle = runner.cancellation_check(Duration::from_millis(50)).start().unwrap();
 
     let refused = client.workflows().start(&StartWorkflowRequest::new("unknown").input(json!({"n": 1})));
@@ -101,10 +103,6 @@ fn every_documented_series_is_moved_by_something_that_happens() {
     let gauges = ["active_workers", "task_results_undelivered"];
     // What a gauge shows is over by now; that it moves both ways is tested beside it.
     let done = |missing: &[String]| missing.iter().all(|name| gauges.contains(&name.as_str()));
-    let begun = std::time::Instant::now();
-    while !done(&missing()) {
-        assert!(begun.elapsed() < PATIENCE, "never moved: {:?}", missing());
-        dawdle(Duration::from_millis(20));
-    }
+    assert!(comes_true(|| done(&missing())), "never moved: {:?}", missing());
     assert!(handle.stop(PATIENCE).is_clean());
 }

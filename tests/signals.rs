@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Gate, PATIENCE, Server, dawdle, task};
+use common::{Gate, PATIENCE, Server, comes_true, task};
 use conductor_sync::{StopReport, TaskContext, TaskRunner, Worker};
 use serde_json::Value;
 
@@ -62,9 +62,7 @@ fn a_second_signal_of_either_kind_ends_the_grace_at_once() {
         let (reached_in, reached) = mpsc::channel();
         let worker = Worker::new("job", move |cx: &TaskContext, input: Value| {
             reached_in.send("started").unwrap();
-            while !cx.is_stopping() {
-                dawdle(Duration::from_millis(5));
-            }
+            assert!(comes_true(|| cx.is_stopping()));
             reached_in.send("stopping").unwrap();
             waits.pass();
             Ok(input)

@@ -14,8 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Answer, Gate, PATIENCE, Request, Server, dawdle, echo, start, stop_clean, task, task_with, tasks};
+use common::{
+    Answer, Gate, PATIENCE, Request, Server, be_slow, comes_true, echo, start, stop_clean, task, task_with, tasks,
+};
 use conductor_sync::{Client, TaskContext, TaskRunner, Worker};
+use crossbeam_channel::bounded;
 use serde_json::{Value, json};
 
 /// Far more than a stop with a short grace takes, and far less than what it must not wait for.
@@ -37,10 +40,7 @@ fn telling(task_type: &str, handler: impl Fn(&TaskContext) + Send + Sync + 'stat
 
 /// Waits in a handler until the runner stops.
 fn wait_for_stop(cx: &TaskContext) {
-    let end = Instant::now() + PATIENCE;
-    while !cx.is_stopping() && Instant::now() < end {
-        dawdle(Duration::from_millis(2));
-    }
+    assert!(comes_true(|| cx.is_stopping()));
 }
 
 /// A worker of another type with a thread of its own, which runs a step when the runner stops.
@@ -237,13 +237,17 @@ fn no_poll_is_begun_after_a_stop_while_heartbeats_go_on() {
 fn dropping_the_handle_stops_and_waits_for_running_tasks() {
     let server = Server::well_behaved();
     server.add([task("t0")]);
-    let (worker, runs) = telling("job", wait_for_stop);
+    let (held, ended) = bounded::<()>(0);
+    let (worker, runs) = telling("job", move |cx| {
+        let _held = &held;
+        wait_for_stop(cx);
+    });
     let handle = TaskRunner::new(&server.client()).worker(worker).threads(2).grace(PATIENCE).start().unwrap();
     runs.pass();
     drop(handle);
     assert!(server.updates("t0")[0].answered.is_some());
-    let n = server.n_polls();
-    assert!(!server.comes(Duration::from_secs(1), |all| n_polls(all) > n), "it still polls");
+    // A poller holds the handler, for the tasks it fetches.
+    assert!(ended.recv_timeout(PATIENCE).is_err_and(|e| e.is_disconnected()), "it still polls");
 }
 
 #[test]
@@ -268,7 +272,7 @@ fn lost_by_stops(grace: Duration, n_rounds: usize) -> BTreeSet<String> {
     for round in 0..n_rounds {
         let server = Server::well_behaved();
         server.add(tasks(300));
-        let (worker, _) = telling("job", |_| dawdle(Duration::from_millis(1)));
+        let (worker, _) = telling("job", |_| be_slow(Duration::from_millis(1)));
         let handle =
             TaskRunner::new(&server.client()).worker(worker.pollers(1 + round % 3)).threads(4).start().unwrap();
         let enough = move |all: &[Request]| all.iter().filter(|r| r.is_update()).count() >= 3 * round;

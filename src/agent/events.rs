@@ -1,21 +1,17 @@
-//! What an agent tells while it runs: a stream of events that is read as an iterator. A connection lives as long as a request
-//! may take; then the next one goes on where it ended, so that a dead connection is noticed.
+//! What an agent tells while it runs: a stream of events that is read as an iterator. Where a connection ends before the
+//! execution does, the next one goes on.
 
-use std::{
-    io::{self, BufRead, BufReader, Read},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{AgentClient, AgentStatus};
 use crate::{
-    error::{Error, ErrorKind, Result},
-    http::{Http, Method, Request},
+    error::{Error, Result},
+    http::{Ended, EventStream, Http, Method, Request, Until},
     json::{JsonMap, RawJson, times, wire, wire_enum},
 };
 
-/// A longer event is taken for something else; the server's own limit for the output of a task is 10 MiB (3.32.1).
-const MOST_BYTES: u64 = 32 << 20;
+/// What has not come within the time that was given.
+const TOO_LATE: &str = "the execution has not ended in time";
 
 wire_enum! {
     /// What an [`AgentEvent`] is about.
@@ -121,8 +117,8 @@ impl AgentClient {
             http: Arc::clone(&self.http),
             execution_id: execution_id.to_owned(),
             last_id: None,
-            deadline: None,
-            lines: None,
+            until: Until::default(),
+            stream: None,
             has_ended: false,
         })
     }
@@ -146,16 +142,20 @@ impl AgentClient {
 }
 
 /// The events of an execution: an iterator that blocks until the next one is there. It ends with the execution, or where the
-/// server closes the stream; an error is its last item.
+/// server closes a stream that has brought nothing; an error is its last item. Dropping it closes the connection.
+///
+/// A connection is read as long as [`Config::request_timeout`](crate::Config::request_timeout) allows; then, or where it breaks
+/// or is closed after it has brought an event, the next one goes on behind the last event. One that breaks before it has brought any, or
+/// can't be opened, is an error: begin again with [`AgentEvents::after`], and mind [`Error::retry_after`].
 #[must_use]
 pub struct AgentEvents {
     http: Arc<Http>,
     execution_id: String,
     /// The last event that was read: the next connection begins behind it.
     last_id: Option<i64>,
-    deadline: Option<Instant>,
+    until: Until,
     /// The connection, while there is one.
-    lines: Option<BufReader<Box<dyn Read + Send + Sync>>>,
+    stream: Option<EventStream>,
     has_ended: bool,
 }
 
@@ -168,59 +168,57 @@ impl AgentEvents {
 
     /// Ends with [`ErrorKind::Deadline`] when the execution has not ended after `limit`, from now on. Defaults to no end.
     pub fn within(mut self, limit: Duration) -> Self {
-        self.deadline = Instant::now().checked_add(limit);
+        self.until = Until::within(limit);
         self
     }
 
     /// The next event; `None` at the end.
     fn read(&mut self) -> Result<Option<AgentEvent>> {
         loop {
-            let mut lines = match self.lines.take() {
-                Some(lines) => lines,
+            let mut stream = match self.stream.take() {
+                Some(stream) => stream,
                 None => self.connect()?,
             };
-            match next_data(&mut lines) {
+            match stream.next() {
                 Ok(Some(data)) => {
-                    self.lines = Some(lines);
+                    self.stream = Some(stream);
                     let event: AgentEvent = serde_json::from_slice(&data)
                         .map_err(|e| Error::decode(self.operation(), None, e, &String::from_utf8_lossy(&data)))?;
                     self.last_id = Some(event.id);
                     return Ok(Some(event));
                 }
-                Ok(None) => return Ok(None),
-                // Its time was over. An execution that ended long ago tells nothing, and its stream has no end.
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                // Whoever stands between may have closed it.
+                Ok(None) if !stream.has_told() || self.status()?.is_complete => return Ok(None),
+                Ok(None) => {}
+                // An execution that ended long ago tells nothing, and its stream has no end.
+                Err(Ended::TimeOver) => {
                     if self.status()?.is_complete {
                         return Ok(None);
                     }
                 }
-                Err(error) => {
-                    let message = format!("the stream of events broke off: {error}");
-                    return Err(Error::new(ErrorKind::NoAnswer, self.operation(), message).with_source(error));
-                }
+                Err(Ended::Broken(_)) if stream.has_told() => {}
+                Err(Ended::Broken(error) | Ended::Bad(error)) => return Err(error),
             }
         }
     }
 
-    fn connect(&self) -> Result<BufReader<Box<dyn Read + Send + Sync>>> {
+    fn connect(&self) -> Result<EventStream> {
         let about = ("get events of agent execution", self.execution_id.as_str());
         let route = "/agent/stream/{executionId}";
-        let mut request = Request::new(Method::Get, route, &[&self.execution_id], about)?;
-        if let Some(deadline) = self.deadline {
-            let rest = deadline.saturating_duration_since(Instant::now());
-            if rest.is_zero() {
-                return Err(Error::new(ErrorKind::Deadline, self.operation(), "the execution has not ended in time"));
-            }
-            request = request.within(rest);
-        }
+        let request = Request::new(Method::Get, route, &[&self.execution_id], about)?;
+        let mut request = self.until.limit(request, TOO_LATE)?;
         if let Some(id) = self.last_id {
             request = request.header("Last-Event-ID", &id.to_string())?;
         }
-        Ok(BufReader::new(self.http.open(&request)?))
+        self.http.events(&request).map_err(|error| self.until.judge(error, TOO_LATE))
     }
 
     fn status(&self) -> Result<AgentStatus> {
-        AgentClient::new(Arc::clone(&self.http)).status(&self.execution_id)
+        let about = ("get events of agent execution", self.execution_id.as_str());
+        let request = Request::new(Method::Get, "/agent/{executionId}/status", &[&self.execution_id], about)?;
+        let request = self.until.limit(request, TOO_LATE)?;
+        let answer = self.http.send_safe(&request).and_then(|answer| answer.json());
+        answer.map_err(|error| self.until.judge(error, TOO_LATE))
     }
 
     fn operation(&self) -> String {
@@ -246,49 +244,9 @@ impl Iterator for AgentEvents {
         }
         let outcome = self.read().transpose();
         self.has_ended = !matches!(&outcome, Some(Ok(event)) if !event.is_last());
+        if self.has_ended {
+            self.stream = None;
+        }
         outcome
-    }
-}
-
-/// The data of the next event in a stream of server-sent events, `None` at its end. Comments, which keep it open, and names
-/// and numbers, which are in the data too, are passed over.
-fn next_data(lines: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
-    let mut data = Vec::new();
-    loop {
-        let mut line = Vec::new();
-        if lines.take(MOST_BYTES).read_until(b'\n', &mut line)? == 0 {
-            return Ok(None);
-        }
-        if line.len() + data.len() >= usize::try_from(MOST_BYTES).unwrap_or(usize::MAX) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "an event is too large"));
-        }
-        match line.trim_ascii_end() {
-            b"" if data.is_empty() => {}
-            b"" => return Ok(Some(data)),
-            line => {
-                if let Some(part) = line.strip_prefix(b"data:") {
-                    if !data.is_empty() {
-                        data.push(b'\n');
-                    }
-                    data.extend_from_slice(part.trim_ascii_start());
-                }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn data_of_events_is_read_and_comments_are_passed_over() {
-        let text =
-            b":connected\n\nid:1\nevent:a\ndata:{\"id\":1}\n\n:heartbeat\r\n\r\ndata: [1,\r\ndata: 2]\r\n\r\ndata:cut";
-        let mut lines = &text[..];
-        let mut next = || next_data(&mut lines).unwrap().map(|data| String::from_utf8(data).unwrap());
-        assert_eq!(next().as_deref(), Some("{\"id\":1}"));
-        assert_eq!(next().as_deref(), Some("[1,\n2]"));
-        assert_eq!(next(), None, "an event that was cut off is none");
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     http::{Method, Request},
     json::{JsonMap, RawJson, length, times, wire},
-    search::{Index, Place, Search, SearchRequest},
+    search::{Index, Place, Search, SearchParams, SearchRequest},
     task::{ReferenceUpdate, Task, TaskClient, TaskExecLog, TaskStatus},
     workflow::{
         Removal, RerunWorkflowRequest, Workflow, WorkflowStatus, WorkflowSummary, WorkflowTasksQuery,
@@ -194,8 +194,7 @@ impl AgentExecutionSummary {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct AgentSearch {
-    params: Vec<(&'static str, String)>,
-    page_size: Option<u32>,
+    params: SearchParams,
 }
 
 impl AgentSearch {
@@ -205,8 +204,7 @@ impl AgentSearch {
     }
 
     fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.params.retain(|(known, _)| *known != name);
-        self.params.push((name, value.into()));
+        self.params.set(name, value);
         self
     }
 
@@ -237,7 +235,7 @@ impl AgentSearch {
 
     /// How many are fetched at once, 1 to 5,000. Defaults to 100.
     pub fn page_size(mut self, n_hits: u32) -> Self {
-        self.page_size = Some(n_hits);
+        self.params.set_page_size(n_hits);
         self
     }
 }
@@ -272,7 +270,7 @@ impl AgentClient {
     }
 
     /// The workflow of an execution with its tasks: `GET /agent/executions/{executionId}/full`. What all models have used, also
-    /// those of agents within, is in its unknown field `aggregateTokenUsage`.
+    /// those of agents within, is in its `aggregate_token_usage`.
     ///
     /// # Errors
     /// As [`AgentClient::status`].
@@ -289,18 +287,7 @@ impl AgentClient {
 
     /// Looks for executions: `GET /agent/executions`. Nothing is sent before the [`Search`] is read.
     pub fn search(&self, search: &AgentSearch) -> Search<AgentExecutionSummary> {
-        let params = search.params.clone();
-        // The server would leave the condition out.
-        let empty = params.iter().find(|(_, value)| value.trim().is_empty());
-        let problem = empty.map(|(name, _)| format!("{name} must not be empty"));
-        let (verb, route) = ("search agent executions", "/agent/executions");
-        let place = Place { verb, route, values: Vec::new(), size_name: "size", params, problem, index: None };
-        let request = SearchRequest::new();
-        let request = match search.page_size {
-            Some(n_hits) => request.page_size(n_hits),
-            None => request,
-        };
-        Search::new(&self.http, place, request)
+        search.params.search(&self.http, "search agent executions", "/agent/executions")
     }
 
     /// As [`WorkflowClient::search`](crate::WorkflowClient::search), by another route: `GET /agent/executions/search`. It finds

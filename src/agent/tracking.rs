@@ -64,7 +64,8 @@ wire! {
         pub task_def_name: String = "taskDefName",
         /// Its reference name.
         pub reference_task_name: String = "referenceTaskName",
-        /// Its type: `SIMPLE` or `SUB_WORKFLOW`.
+        /// Its type: `SIMPLE`, `SUB_WORKFLOW`, or `LLM_CHAT_COMPLETE`, whose outputs `promptTokens`, `completionTokens` and
+        /// `tokenUsed` are counted as [`TokenUsage`](crate::TokenUsage).
         pub task_type: String = "type",
         /// Its input, an object.
         pub input_data: Option<RawJson> = "inputData",

@@ -17,8 +17,8 @@ use crate::{
 /// What of the server a `${workflow.…}` may name besides its fields.
 const OF_SERVER: &[&str] = &["secrets", "env"];
 
-/// What every JavaScript object has.
-const OF_OBJECT: &[&str] = &["hasOwnProperty", "toString", "valueOf"];
+/// What `$` has in every script.
+const OF_OBJECT: &[&str] = &["constructor", "length"];
 
 /// How deep a definition may be in JSON: this client reads 127 levels, and an execution holds its definition.
 const MOST_JSON_LEVELS: usize = 120;
@@ -184,6 +184,9 @@ impl<'a> Checker<'a> {
                 );
             }
         }
+        if task.extra.came_as_null("type") == Some(true) && task.task_type.is_none() {
+            self.found(place, "its type is null: leave it out for a task that a worker runs");
+        }
         if task.start_delay.is_some_and(|delay| delay < 0) {
             self.found(place, "the start delay must not be negative");
         }
@@ -208,7 +211,7 @@ impl<'a> Checker<'a> {
             self.found(place, "it needs one");
         } else if reference == "workflow" {
             self.found(place, "as a reference name it means the workflow itself");
-        } else if reference.contains(is_odd) {
+        } else if reference.contains(is_odd) || reference.starts_with('$') {
             self.found(place, "the reference name has characters that can't be used in references");
         } else if self.places.has_loop && reference.contains("__") {
             self.found(place, "a reference name with `__` is mistaken for the round of a loop");
@@ -410,7 +413,9 @@ impl<'a> Checker<'a> {
                     self.found(place, format_args!("there is no input `{expression}`, which the cases are for"));
                 }
                 let value = task.input_parameters.get(expression).and_then(always);
-                if let Some(value) = value.filter(|value| !task.decision_cases.contains_key(value)) {
+                let is_meant =
+                    |value: &String| task.decision_cases.contains_key(value) || !task.default_case.is_empty();
+                if let Some(value) = value.filter(|value| !is_meant(value)) {
                     self.found(place, format_args!("the value is always `{value}`, for which there is no case"));
                 }
             }
@@ -452,6 +457,14 @@ impl<'a> Checker<'a> {
         let place = task.task_reference_name.as_str();
         if kind(task) == "EXCLUSIVE_JOIN" && task.join_on.is_empty() {
             self.found(place, "it waits for nothing");
+        }
+        if kind(task) == "JOIN" {
+            if let Some((one, other)) = self.places.never_both(&task.join_on) {
+                self.found(
+                    place,
+                    format_args!("it waits for `{one}` and `{other}`, of which a switch runs one at most"),
+                );
+            }
         }
         for reference in task.join_on.iter().chain(&task.default_exclusive_join_task) {
             self.known(reference, at, place, "waits for");
@@ -627,6 +640,12 @@ impl<'a> Checker<'a> {
         let Some(field) = field else { return };
         if !OF_WORKFLOW.contains(&field) && !OF_SERVER.contains(&field) {
             return self.found(place, format_args!("`${{{reference}}}`: a workflow has no `{field}`"));
+        }
+        if let ("variables", Some(name)) = (field, name) {
+            if !self.def.variables.contains_key(name) && !self.places.sets_variable(name) {
+                let hint = "declare with `WorkflowBuilder::variable` one that is set from outside";
+                self.found(place, format_args!("the workflow has no variable `{name}`: {hint}"));
+            }
         }
         let inputs = &self.def.input_parameters;
         if let ("input", Some(name), false) = (field, name, inputs.is_empty()) {

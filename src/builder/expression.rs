@@ -90,19 +90,35 @@ pub(super) fn is_broken(path: &str) -> bool {
         return true;
     }
     let below = &path[path.find(['.', '[']).unwrap_or(path.len())..];
+    // The first name is looked up as that of a task, and only what follows is a path.
+    if below.starts_with('[') || path.starts_with('$') {
+        return true;
+    }
     // So may what is inside quotes, which must be closed.
     if below.contains(['\'', '"']) {
         return below.rfind("['").max(below.rfind("[\"")).is_some_and(|at| !below[at + 2..].contains(']'));
     }
     let n_of = |c| below.matches(c).count();
-    path.ends_with('.') || n_of('[') != n_of(']') || path.contains(' ') && !path.contains('?')
+    path.ends_with('.') || n_of('[') != n_of(']') || path.contains("[(") || has_blanks(path)
 }
 
-/// The names that a script reads from `$`, as `$.name`, `$['name']` or `$["name"]`, outside of texts and comments, without
-/// those it sets itself.
+/// Whether there are blanks outside of brackets; at the end they do no harm.
+fn has_blanks(path: &str) -> bool {
+    let mut is_inside = false;
+    path.trim_end().chars().any(|c| {
+        is_inside = c == '[' || is_inside && c != ']';
+        c == ' ' && !is_inside
+    })
+}
+
+/// The names that a script relies on in `$`, as `$.name`, `$['name']` or `$["name"]`, outside of texts and comments: without
+/// those it sets itself or asks for, and without what it calls (`$` is a map of Java, with its methods).
 pub(super) fn script_names(script: &str) -> Vec<String> {
     let code = without_comments(script);
     let (mut names, mut set) = (Vec::new(), Vec::new());
+    if has_own_root(&code) {
+        return names;
+    }
     let mut quote = None;
     let (mut before, mut sign) = (' ', '(');
     for (at, c) in code.char_indices() {
@@ -115,8 +131,10 @@ pub(super) fn script_names(script: &str) -> Vec<String> {
             None if c == '/' && "(,=:[!&|?{};+".contains(sign) => quote = Some(c),
             None if c == '$' && !is_of_a_name(before) => {
                 if let Some((name, rest)) = name_after(&code[at + 1..]) {
-                    let is_set = rest.trim_start().strip_prefix('=').is_some_and(|rest| !rest.starts_with('='));
-                    if is_set { set.push(name) } else { names.push(name) }
+                    let rest = rest.trim_start();
+                    let is_set = rest.strip_prefix('=').is_some_and(|rest| !rest.starts_with('='));
+                    let is_known = is_set || rest.starts_with('(') || is_asked_for(&code[..at], rest);
+                    if is_known { set.push(name) } else { names.push(name) }
                 }
             }
             None => {}
@@ -126,6 +144,22 @@ pub(super) fn script_names(script: &str) -> Vec<String> {
     }
     names.retain(|name| !set.contains(name));
     names
+}
+
+/// Whether `$` may be something of the script's own.
+fn has_own_root(code: &str) -> bool {
+    let code: String = code.split_whitespace().collect();
+    ["($)", "($,", ",$)", "$=>", "var$", "let$", "const$"].iter().any(|own| code.contains(own))
+}
+
+/// Whether a name between these is only asked for, so that it may be missing.
+fn is_asked_for(before: &str, rest: &str) -> bool {
+    let before = before.trim_end();
+    let is_condition = ["typeof", "!", "if(", "if (", "while(", "while ("].iter().any(|word| before.ends_with(word));
+    let comparison = rest.trim_start_matches(['=', '!']);
+    let is_compared = comparison.len() + 2 <= rest.len()
+        && ["null", "undefined"].iter().any(|nothing| comparison.trim_start().starts_with(nothing));
+    is_condition || is_compared || ["||", "&&", "?"].iter().any(|sign| rest.starts_with(sign))
 }
 
 /// The name behind a `$`, and what follows it.
@@ -192,8 +226,15 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_told_from_odd_names() {
-        for path in ["a.output['x", "a.output.", "a.output[", "a.output.x y", "a.output.x{y}"] {
+        for path in ["a.output['x", "a.output.", "a.output[", "a.output.x y", "a.output.x{y}", " a", "a.output.x .y"] {
             assert!(is_broken(path), "{path}");
+        }
+        for path in ["a['output'].x", "a[0]", "$a.output", "a.output.x[(@.length-1)]"] {
+            assert!(is_broken(path), "{path}");
+        }
+        for path in ["a.output.x ", "a.output.x[ 0 ]", "a.output.x[?(@.y == 2)].z", "a.output['x','y z']", "a$b.output"]
+        {
+            assert!(!is_broken(path), "{path}");
         }
         for path in ["a.output['x y']", "a]b.output.x", "a.output[0].b", "a.output['it\\'s']", "a.output.${b.output}["]
         {
@@ -209,6 +250,12 @@ mod tests {
             ("'$.a' + \"$.b\" + a$.c // $.d\n/* $.e */ + $.f", vec!["f"]),
             ("$", vec![]),
             ("$.t = $.a; $.t == $.b", vec!["a", "b"]),
+            ("$.get('a') + $.size() + $.b", vec!["b"]),
+            ("$.q == null ? $.a : $.q", vec!["a"]),
+            ("typeof $.q + ($.r || 1) + ($.s ? 1 : 2) + !$.t + ($.u !== undefined)", vec![]),
+            ("if ($.q) { $.a }", vec!["a"]),
+            ("$.a == 1 && $.b >= 2", vec!["a", "b"]),
+            ("(function ($) { return $.b })({b: 1})", vec![]),
             ("$.a.replace(/'/g, '') + '$.b' + 6 / $.c", vec!["a", "c"]),
         ] {
             assert_eq!(script_names(script), expected, "{script}");

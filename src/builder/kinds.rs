@@ -91,7 +91,9 @@ impl Node {
         self
     }
 
-    /// Sets which tasks the join of this fork waits for, as nodes or reference names; the others go on by themselves.
+    /// Sets which tasks the join of this fork waits for, as nodes or reference names; the others go on by themselves. For a
+    /// task in a branch of a switch it waits for ever when another branch is taken: put a noop behind the switch, and wait for
+    /// that.
     ///
     /// ```
     /// use conductor_sync::{Node, WorkflowBuilder};

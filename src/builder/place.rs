@@ -106,6 +106,27 @@ impl<'a> Places<'a> {
         }
     }
 
+    /// Whether a task sets this variable.
+    pub(super) fn sets_variable(&self, name: &str) -> bool {
+        self.tasks.iter().any(|at| kind(at.task) == "SET_VARIABLE" && at.task.input_parameters.contains_key(name))
+    }
+
+    /// Two of these that are in different branches of a switch.
+    pub(super) fn never_both<'b>(&self, references: &'b [String]) -> Option<(&'b str, &'b str)> {
+        let known = |reference: &'b String| Some((reference.as_str(), *self.by_reference.get(reference.as_str())?));
+        let known: Vec<_> = references.iter().filter_map(known).collect();
+        known.iter().enumerate().find_map(|(at, (one, number))| {
+            let other = known[at + 1..].iter().find(|(_, other)| self.is_parted_by_switch(*number, *other));
+            other.map(|(other, _)| (*one, *other))
+        })
+    }
+
+    fn is_parted_by_switch(&self, one: usize, other: usize) -> bool {
+        let mut both = self.tasks[one].path.iter().zip(&self.tasks[other].path);
+        both.find(|(a, b)| a != b)
+            .is_some_and(|(a, b)| a.0 == b.0 && matches!(kind(self.tasks[a.0].task), "SWITCH" | "DECISION"))
+    }
+
     /// Whether both are made in one step, as are also a branch in a branch and the first task of that.
     fn is_made_with(&self, number: usize, around: usize) -> bool {
         let made_with = |number: usize| self.tasks[number].made_with;

@@ -49,9 +49,10 @@ impl Alarm {
     pub(crate) fn guard(&self, name: &str, work: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
             self.metrics.uncaught("RunnerPanic");
-            log::error!("thread {name} of the runner panicked: the runner stops");
             self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
             self.stop();
+            // Last: it may be the program's logger that panics.
+            log::error!("thread {name} of the runner panicked: the runner stops");
         }
     }
 }
@@ -162,5 +163,56 @@ impl Crew {
             counts.n_threads -= 1;
         }
         may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alarm() -> (Arc<Alarm>, Receiver<()>) {
+        let readiness = Readiness::new(std::iter::empty());
+        Alarm::new(Metrics::new(), Arc::new(readiness))
+    }
+
+    /// Checks what a panic of a thread leaves: a runner that stops, is not ready and knows the first panic.
+    #[track_caller]
+    fn check_stopped(alarm: &Alarm, stop: &Receiver<()>, panic: &str) {
+        assert!(stop.try_recv().is_err_and(|e| e.is_disconnected()), "nobody is told to stop");
+        assert!(alarm.readiness.problems()[0].contains("stopping"), "{:?}", alarm.readiness.problems());
+        let raised = alarm.take_panic().and_then(|panic| panic.downcast::<String>().ok());
+        assert_eq!(raised.as_deref().map(String::as_str), Some(panic));
+        if cfg!(feature = "metrics") {
+            let text = alarm.metrics.render();
+            assert!(text.contains("thread_uncaught_exceptions_total{exception=\"RunnerPanic\"} 2\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn work_that_ends_stops_nothing() {
+        let (alarm, stop) = alarm();
+        alarm.guard("poll:job", || {});
+        assert!(stop.try_recv().is_err_and(|e| !e.is_disconnected()));
+        assert!(alarm.readiness.problems().is_empty() && alarm.take_panic().is_none());
+    }
+
+    #[test]
+    fn a_panic_stops_the_runner_and_the_first_is_kept() {
+        let (alarm, stop) = alarm();
+        for n in 0..2 {
+            alarm.guard("poll:job", || panic!("panic {n}"));
+        }
+        check_stopped(&alarm, &stop, "panic 0");
+    }
+
+    #[test]
+    fn a_panic_of_every_thread_of_a_crew_stops_the_runner_and_ends_the_crew() {
+        let (alarm, stop) = alarm();
+        let (crew, ended) = Crew::new("beat", 2, Arc::clone(&alarm), |crew| crew.busy(|| panic!("{}", crew.name)));
+        assert!(crew.call(), "a thread is started, and it starts another before it works");
+        drop(crew);
+        let ended = ended.recv_timeout(Duration::from_secs(60));
+        assert!(ended.is_err_and(|e| e.is_disconnected()), "threads are left");
+        check_stopped(&alarm, &stop, "beat");
     }
 }

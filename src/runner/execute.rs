@@ -3,7 +3,10 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -33,6 +36,8 @@ pub(crate) struct Assigned {
     pub(crate) context: TaskContext,
     pub(crate) held: Arc<Held>,
     pub(crate) handler: Handler,
+    /// How often the handler has panicked; counted here, read by nobody else.
+    pub(crate) n_panics: Arc<AtomicU64>,
     /// Dropped once the report is handed on.
     pub(crate) slot: Slot,
 }
@@ -89,7 +94,12 @@ fn run(task: &Assigned, register: &Register, metrics: &Metrics) -> Report {
             held.metrics.execution_failed(elapsed, failure);
             let reason = outcome.result.reason_for_incompletion.as_deref().unwrap_or_default();
             match failure {
-                "Panic" => log::warn!("{} {held}", excerpt(reason)),
+                "Panic" => {
+                    let n = task.n_panics.fetch_add(1, Ordering::Relaxed) + 1;
+                    // A handler that always panics is worth a few lines, not one for each task.
+                    let level = if n.is_power_of_two() { log::Level::Warn } else { log::Level::Info };
+                    log::log!(level, "{} {held} n_panics={n}", excerpt(reason));
+                }
                 _ => log::info!("attempt ended as {}: {} {held}", outcome.result.status, excerpt(reason)),
             }
         }

@@ -129,6 +129,9 @@ impl RunnerHandle {
 
     /// Runs until SIGTERM, SIGINT or [`RunnerControl::stop`] and stops with the runner's grace. A second signal ends the grace at once.
     ///
+    /// A signal between the start and this call ends the process as without it:
+    /// [`TaskRunner::run_until_signal`](crate::TaskRunner::run_until_signal) leaves no such gap.
+    ///
     /// # Errors
     /// When the signals can't be caught; the runner is stopped then.
     ///
@@ -136,7 +139,8 @@ impl RunnerHandle {
     /// As [`RunnerHandle::stop`].
     #[cfg(unix)]
     pub fn run_until_signal(self) -> Result<StopReport> {
-        self.run_until(StopSignals::catch()?)
+        let signals = StopSignals::catch(&self.alarm)?;
+        self.run_until(signals)
     }
 
     #[cfg(unix)]
@@ -297,12 +301,14 @@ impl fmt::Debug for RunnerHandle {
 pub struct RunnerControl {
     pub(super) switches: Vec<Switch>,
     pub(super) alarm: Arc<Alarm>,
+    pub(super) readiness: Arc<Readiness>,
 }
 
 /// What a worker is paused with.
 #[derive(Clone)]
 pub(super) struct Switch {
     pub(super) task_type: String,
+    pub(super) domain: Option<String>,
     /// Read by the pollers.
     pub(super) paused: Arc<AtomicBool>,
     /// Makes the main poller look; has room for one.
@@ -311,7 +317,7 @@ pub(super) struct Switch {
 
 impl RunnerControl {
     /// Stops fetching tasks for the workers of a type, in all domains; what is running goes on, and a poll under way may
-    /// still bring a task.
+    /// still bring a task. Nobody waits for its polls meanwhile: [`RunnerHandle::wait_until_polling`] and `/ready` pass over it.
     ///
     /// # Errors
     /// When there is no worker for `task_type`.
@@ -337,6 +343,7 @@ impl RunnerControl {
         for switch in self.switches.iter().filter(|switch| switch.task_type == task_type) {
             found = true;
             switch.paused.store(paused, Ordering::Release);
+            self.readiness.set_paused(task_type, switch.domain.as_deref(), paused);
             // Full means that the poller is about to look anyway.
             let _full = switch.changed.try_send(());
         }

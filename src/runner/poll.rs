@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -64,6 +64,7 @@ pub(crate) struct Polling {
     /// slot from busier workers.
     pub(crate) dedicated: bool,
     pub(crate) handler: Handler,
+    pub(crate) n_panics: Arc<AtomicU64>,
     pub(crate) metrics: TaskMetrics,
     pub(crate) slots: SlotSource,
     pub(crate) register: Arc<Register>,
@@ -459,7 +460,10 @@ impl Polling {
                 Ok((context, held)) => {
                     n_fit += 1;
                     match slots.next().or_else(|| self.late_slot(wait_until)) {
-                        Some(slot) => self.assign(Assigned { context, held, handler: Arc::clone(&self.handler), slot }),
+                        Some(slot) => {
+                            let (handler, n_panics) = (Arc::clone(&self.handler), Arc::clone(&self.n_panics));
+                            self.assign(Assigned { context, held, handler, n_panics, slot });
+                        }
                         None => self.outbox.give_back(Report::give_back(&context, held)),
                     }
                 }

@@ -17,10 +17,16 @@ use crate::{
 /// The state of every worker's polling.
 #[derive(Debug)]
 pub(crate) struct Readiness {
-    workers: Mutex<BTreeMap<String, Polls>>,
+    workers: Mutex<BTreeMap<String, Polling>>,
     changed: Condvar,
     /// Set before `changed` is told.
     stopped: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Polling {
+    polls: Polls,
+    is_paused: bool,
 }
 
 #[derive(Debug)]
@@ -30,19 +36,35 @@ enum Polls {
     Fail(Arc<Error>),
 }
 
+impl Polling {
+    fn is_trouble(&self) -> bool {
+        !self.is_paused && !matches!(self.polls, Polls::Work)
+    }
+}
+
 impl Readiness {
     pub(crate) fn new<'a>(workers: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Self {
-        let workers = workers.map(|(task_type, domain)| (name(task_type, domain), Polls::NotYet)).collect();
+        let workers = workers
+            .map(|(task_type, domain)| (name(task_type, domain), Polling { polls: Polls::NotYet, is_paused: false }))
+            .collect();
         Self { workers: Mutex::new(workers), changed: Condvar::new(), stopped: AtomicBool::new(false) }
     }
 
-    fn workers(&self) -> MutexGuard<'_, BTreeMap<String, Polls>> {
+    fn workers(&self) -> MutexGuard<'_, BTreeMap<String, Polling>> {
         // Each change is a single assignment, so poisoning means nothing.
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn polled(&self, task_type: &str, domain: Option<&str>) {
         self.set(task_type, domain, Polls::Work);
+    }
+
+    /// A worker that is paused is no trouble, whatever became of its last poll.
+    pub(crate) fn set_paused(&self, task_type: &str, domain: Option<&str>, is_paused: bool) {
+        if let Some(known) = self.workers().get_mut(&name(task_type, domain)).filter(|w| w.is_paused != is_paused) {
+            *known = Polling { polls: Polls::NotYet, is_paused };
+            self.changed.notify_all();
+        }
     }
 
     pub(crate) fn failed(&self, task_type: &str, domain: Option<&str>, error: &Arc<Error>) {
@@ -53,16 +75,16 @@ impl Readiness {
         let mut workers = self.workers();
         if let Some(known) = workers
             .get_mut(&name(task_type, domain))
-            .filter(|known| !matches!((&**known, &polls), (Polls::Work, Polls::Work)))
+            .filter(|known| !matches!((&known.polls, &polls), (Polls::Work, Polls::Work)))
         {
-            *known = polls;
+            known.polls = polls;
             self.changed.notify_all();
         }
     }
 
     /// How many workers had a poll fail last.
     pub(crate) fn n_failing(&self) -> usize {
-        self.workers().values().filter(|polls| matches!(polls, Polls::Fail(_))).count()
+        self.workers().values().filter(|known| matches!(known.polls, Polls::Fail(_))).count()
     }
 
     /// The runner has stopped, so nothing will poll any more.
@@ -78,7 +100,8 @@ impl Readiness {
         if self.stopped.load(Ordering::Acquire) {
             return vec!["the runner is stopping, or has stopped".to_owned()];
         }
-        let tell = |(name, polls): (&String, &Polls)| match polls {
+        let tell = |(name, known): (&String, &Polling)| match &known.polls {
+            _ if known.is_paused => None,
             Polls::Work => None,
             Polls::NotYet => Some(format!("{name}: no poll has been answered yet")),
             Polls::Fail(error) => Some(format!("{name}: {error}")),
@@ -86,14 +109,14 @@ impl Readiness {
         self.workers().iter().filter_map(tell).collect()
     }
 
-    /// Waits until the last poll of every worker was answered.
+    /// Waits until the last poll of every worker that is not paused was answered.
     pub(crate) fn wait(&self, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit.min(FAR);
         let mut workers = self.workers();
-        while self.stopped.load(Ordering::Acquire) || workers.values().any(|polls| !matches!(polls, Polls::Work)) {
+        while self.stopped.load(Ordering::Acquire) || workers.values().any(Polling::is_trouble) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || self.stopped.load(Ordering::Acquire) {
-                let cause = workers.values().find_map(|polls| match polls {
+                let cause = workers.values().find_map(|known| match &known.polls {
                     Polls::Fail(error) => Some(Arc::clone(error)),
                     _ => None,
                 });

@@ -6,7 +6,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use signal_hook::{
     SigId,
     consts::{SIGINT, SIGTERM},
@@ -15,7 +15,10 @@ use signal_hook::{
     low_level,
 };
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    runner::crew::Alarm,
+};
 
 /// Once caught, signals do nothing for ever; the actions give them their usual effect back while nobody listens.
 static USE: Mutex<Use> = Mutex::new(Use { n_listeners: 0, default_actions: Vec::new() });
@@ -50,8 +53,10 @@ impl Use {
 
 /// The signals that stop a program, caught while this lives.
 pub(super) struct StopSignals {
-    /// Written once for each signal; closes when the listener ends.
+    /// Written once for each signal; does not close.
     pub(super) heard: Receiver<i32>,
+    /// Keeps it open: that the listener panicked is told by the alarm, and is no signal.
+    _open: Sender<i32>,
     closer: Handle,
     listener: Option<JoinHandle<()>>,
 }
@@ -59,20 +64,22 @@ pub(super) struct StopSignals {
 impl StopSignals {
     /// # Errors
     /// When the system does not let them be caught, or no thread can be started.
-    pub(super) fn catch() -> Result<Self> {
+    pub(super) fn catch(alarm: &Arc<Alarm>) -> Result<Self> {
         let failed = |e: io::Error| Error::new(ErrorKind::Local, "catch signals", e.to_string()).with_source(e);
         let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
         let closer = signals.handle();
-        let (heard_in, heard) = bounded(8);
-        let listener = thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let (open, heard) = bounded(8);
+        let (heard_in, alarm) = (open.clone(), Arc::clone(alarm));
+        let listen = move || {
             for signal in signals.forever() {
                 // An eighth signal and more say nothing new.
                 let _full = heard_in.try_send(signal);
             }
-        });
+        };
+        let listener = thread::Builder::new().name("signals".to_owned()).spawn(move || alarm.guard("signals", listen));
         let listener = Some(listener.map_err(failed)?);
         USE.lock().unwrap_or_else(PoisonError::into_inner).begin();
-        Ok(Self { heard, closer, listener })
+        Ok(Self { heard, _open: open, closer, listener })
     }
 }
 
@@ -81,8 +88,9 @@ impl Drop for StopSignals {
     fn drop(&mut self) {
         USE.lock().unwrap_or_else(PoisonError::into_inner).end();
         self.closer.close();
-        if self.listener.take().is_some_and(|listener| listener.join().is_err()) {
-            log::error!("the thread that listens for signals panicked");
+        if let Some(listener) = self.listener.take() {
+            // Its panic has gone to the alarm.
+            let _guarded = listener.join();
         }
     }
 }

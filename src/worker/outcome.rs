@@ -20,7 +20,7 @@ impl Outcome {
     /// A verdict that the runner gives instead of the handler.
     pub(crate) fn failed(cx: &TaskContext, status: TaskResultStatus, reason: String, failure: &'static str) -> Self {
         let mut result = cx.result(status).reason(shorten(&reason)).worker_id(&cx.worker_id);
-        result.logs = cx.take_logs();
+        result.logs = cx.take_logs(Vec::new());
         Self { result, failure: Some(failure) }
     }
 
@@ -32,7 +32,7 @@ impl Outcome {
         let error = match verdict {
             Ok(Ok(output)) => {
                 let mut result = cx.result(TaskResultStatus::Completed).output(output).worker_id(&cx.worker_id);
-                result.logs = cx.take_logs();
+                result.logs = cx.take_logs(Vec::new());
                 return Self { result, failure: None };
             }
             Ok(Err(reason)) => {
@@ -51,7 +51,7 @@ impl Outcome {
         // An IN_PROGRESS report replaces the output on the server, so what was there goes along.
         let kept = (failure.is_none()).then(|| cx.output_so_far().cloned()).flatten();
         result.output_data = error.output.map(wrap).or(kept);
-        result.logs = cx.take_logs();
+        result.logs = cx.take_logs(Vec::new());
         Self { result, failure }
     }
 
@@ -83,9 +83,7 @@ impl Outcome {
         result.extend_lease = false;
         result.output_data = result.output_data.map(wrap);
         result.reason_for_incompletion = result.reason_for_incompletion.as_deref().map(shorten);
-        let mut logs = cx.take_logs();
-        logs.append(&mut result.logs);
-        result.logs = logs;
+        result.logs = cx.take_logs(result.logs);
         let failure = match result.status {
             TaskResultStatus::Completed | TaskResultStatus::InProgress => None,
             TaskResultStatus::FailedWithTerminalError => Some("TerminalError"),

@@ -326,7 +326,7 @@ fn single_state(http: &Http, workflow_id: &str, limit: Duration) -> Result<Workf
     http.send(&request)?.json()
 }
 
-pub(super) fn rest_until(time: Instant) {
+pub(crate) fn rest_until(time: Instant) {
     if time > Instant::now() {
         // An `at` channel delivers once, when the time has come, and never closes.
         let _over = crossbeam_channel::at(time).recv();

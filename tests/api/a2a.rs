@@ -1,12 +1,15 @@
 //! The operations under `/a2a`. The other side is the server itself, which exposes workflows and agents.
 
+use std::time::Duration;
+
 use conductor_sync::{
-    A2aAgent, A2aMessage, A2aPart, A2aTaskState, AgentStartRequest, ErrorKind, RawJson, Secret, StartWorkflowRequest,
-    Task, TaskResultStatus, TaskStatus, WorkflowDef, WorkflowStatus, WorkflowTask,
+    A2aAgent, A2aMessage, A2aPart, A2aTaskState, A2aUpdate, A2aUpdates, AgentStartRequest, Client, Config, ErrorKind,
+    RawJson, Secret, StartWorkflowRequest, Task, TaskResultStatus, TaskStatus, WorkflowDef, WorkflowStatus,
+    WorkflowTask,
 };
 use serde_json::json;
 
-use super::{Api, LONG, eventually, fails, lost, missing};
+use super::{Api, LONG, eventually, fails, lost, missing, pass};
 
 /// Registers a workflow `w` that is exposed.
 fn exposed(api: &Api, node: WorkflowTask) -> String {
@@ -90,6 +93,51 @@ pub(crate) fn workflow(api: &Api) {
     let other = a2a.send(agent, &A2aMessage::text("hello")).unwrap();
     assert_eq!(a2a.cancel(agent, &other.id).unwrap().status.state, A2aTaskState::Canceled);
     assert_eq!(a2a.cancel(agent, &task.id).unwrap().status.state, A2aTaskState::Completed, "it has ended");
+    streamed_workflow(api);
+}
+
+/// The task of the first update.
+#[track_caller]
+fn begins(updates: &mut A2aUpdates<'_>) -> String {
+    match updates.next().unwrap().unwrap() {
+        A2aUpdate::Task(task) => task.id,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The rest: what it has brought, and how it stands at the end.
+fn ends(updates: A2aUpdates<'_>) -> (Vec<A2aUpdate>, Option<A2aTaskState>) {
+    let updates: Vec<A2aUpdate> = updates.map(Result::unwrap).collect();
+    let state = updates.iter().filter_map(|update| Some(update.status()?.state.clone())).next_back();
+    (updates, state)
+}
+
+/// What comes of a message is told until the workflow waits for another one, or has ended: also where a connection does not
+/// last as long.
+fn streamed_workflow(api: &Api) {
+    let api = &Api::beside(api);
+    let config = Config::new(api.client.server_url()).unwrap().request_timeout(Duration::from_secs(4));
+    let a2a = Client::new(config).unwrap().a2a();
+    let mut node = WorkflowTask::simple("wait", "w1");
+    node.task_type = Some("WAIT".to_owned());
+    api.register(&["a"]);
+    let mut def = WorkflowDef::new(api.name("two")).task(WorkflowTask::simple(api.name("t"), "a")).task(node);
+    def.metadata = [("a2a.enabled".to_owned(), true.into())].into();
+    api.client.metadata().update_workflow(&def).unwrap();
+    let agent = A2aAgent::Workflow(&def.name);
+    let mut updates = a2a.stream(agent, &A2aMessage::text("hello"), LONG).unwrap();
+    let id = begins(&mut updates);
+    pass(Duration::from_secs(5));
+    api.end(TaskResultStatus::Completed);
+    assert_eq!(ends(updates).1, Some(A2aTaskState::InputRequired));
+    let mut updates = a2a.stream(agent, &A2aMessage::text("go on").task_id(&id), LONG).unwrap();
+    let artifacts = match updates.next().unwrap().unwrap() {
+        A2aUpdate::Task(task) => task.artifacts,
+        other => panic!("{other:?}"),
+    };
+    let (rest, state) = ends(updates);
+    let output = artifacts[0].parts[0].data.as_ref().unwrap().to_value().unwrap();
+    assert_eq!((&output["_a2a_text"], rest.len(), state), (&json!("go on"), 1, Some(A2aTaskState::Completed)));
 }
 
 /// A message starts an agent, once for its id.
@@ -106,6 +154,10 @@ pub(crate) fn agent(api: &Api) {
     let other = a2a.send(agent, &A2aMessage::text("hello")).unwrap();
     assert_eq!(a2a.cancel(agent, &other.id).unwrap().status.state, A2aTaskState::Canceled);
     assert_eq!(api.client.workflows().get(&other.id).unwrap().status, WorkflowStatus::Terminated);
+    let mut updates = a2a.stream(agent, &A2aMessage::text("hello"), LONG).unwrap();
+    let id = begins(&mut updates);
+    api.client.workflows().terminate(&id, Some("enough")).unwrap();
+    assert_eq!(ends(updates).1, Some(A2aTaskState::Canceled));
 }
 
 pub(crate) fn discover(api: &Api) {
@@ -173,19 +225,26 @@ pub(crate) mod refused {
         assert!(error.to_string().starts_with("get task of agent "), "{error}");
         assert!(error.server_message().unwrap().contains("no such task"), "{error}");
         missing(a2a.cancel(agent, "no such task"));
-        missing(a2a.send(agent, &A2aMessage::text("hello").task_id("no such task")));
+        let message = A2aMessage::text("hello").task_id("no such task");
+        missing(a2a.send(agent, &message));
+        missing(a2a.stream(agent, &message, LONG));
     }
 
     pub(crate) fn workflow(api: &Api) {
         no_task(api, A2aAgent::Workflow(&waits(api)));
-        missing(api.client.a2a().send(A2aAgent::Workflow(&api.register(&["a"])), &A2aMessage::text("hello")));
+        let (a2a, hidden) = (api.client.a2a(), api.register(&["a"]));
+        missing(a2a.send(A2aAgent::Workflow(&hidden), &A2aMessage::text("hello")));
+        missing(a2a.stream(A2aAgent::Workflow(&hidden), &A2aMessage::text("hello"), LONG));
         lost(api.elsewhere().a2a().task(A2aAgent::Workflow("w"), "t"));
+        lost(api.elsewhere().a2a().stream(A2aAgent::Workflow("w"), &A2aMessage::text("hello"), LONG));
     }
 
     pub(crate) fn agent(api: &Api) {
         no_task(api, A2aAgent::Agent(&deployed(api)));
         missing(api.client.a2a().send(A2aAgent::Agent("no such"), &A2aMessage::text("hello")));
+        missing(api.client.a2a().stream(A2aAgent::Agent("no such"), &A2aMessage::text("hello"), LONG));
         lost(api.elsewhere().a2a().task(A2aAgent::Agent("a"), "t"));
+        lost(api.elsewhere().a2a().stream(A2aAgent::Agent("a"), &A2aMessage::text("hello"), LONG));
     }
 
     pub(crate) fn discover(api: &Api) {

@@ -254,6 +254,7 @@ pub(crate) fn remove(api: &Api) {
 }
 
 /// Nothing here is so old.
+/// Nothing that a client can do makes an execution older than it is, so there is none to prune.
 pub(crate) fn prune(api: &Api) {
     let id = completed(api);
     let year = Duration::from_secs(365 * 24 * 60 * 60);
@@ -298,6 +299,29 @@ pub(crate) fn track(api: &Api) {
     let status = agents.status(&id).unwrap();
     assert_eq!((status.status, status.output), (WorkflowStatus::Completed, Some(json!({"n": 2}).into())));
     assert_eq!(api.client.tasks().get(&task_id).unwrap().status, TaskStatus::Completed);
+    tokens(api);
+}
+
+/// What models have used is counted, that of agents within in the workflow only.
+fn tokens(api: &Api) {
+    let agents = api.client.agents();
+    let asked = |id: &str, n_read: i64| {
+        let mut model = InjectTaskRequest::tool("model", "model_1");
+        model.task_type = "LLM_CHAT_COMPLETE".to_owned();
+        let task_id = agents.inject_task(id, &model).unwrap();
+        let output = json!({"promptTokens": n_read, "completionTokens": 7, "tokenUsed": n_read + 7});
+        (task_id, ReferenceUpdate::new(id, "model_1", TaskResultStatus::Completed).output(output))
+    };
+    let id = agents.track(&TrackingRequest::new(api.name("w"))).unwrap();
+    let (task_id, used) = asked(&id, 11);
+    let inner = agents.track(&TrackingRequest::new(api.name("inner")).parent(&id, &task_id)).unwrap();
+    agents.inject_task(&id, &InjectTaskRequest::sub_agent(&api.name("inner"), "sub_1", &inner)).unwrap();
+    agents.update_task(&used).unwrap();
+    agents.update_task(&asked(&inner, 5).1).unwrap();
+    let usage = agents.run(&id).unwrap().token_usage.unwrap();
+    assert_eq!((usage.prompt_tokens, usage.completion_tokens, usage.total_tokens), (11, 7, 18));
+    let all = agents.workflow(&id).unwrap().aggregate_token_usage.unwrap().to_value().unwrap();
+    assert_eq!(all, json!({"promptTokens": 16, "completionTokens": 14, "totalTokens": 30}));
 }
 
 pub(crate) fn all(api: &Api) {

@@ -314,6 +314,8 @@ pub(crate) mod refused {
     }
 
     pub(crate) fn queue_size(api: &Api) {
+        let as_long_as_can_be = "x".repeat(7_400);
+        assert_eq!(api.client.tasks().queue_size("t", Some(&as_long_as_can_be)).unwrap(), 0);
         lost(api.elsewhere().tasks().queue_size("t", None));
         too_long(api.client.tasks().queue_size("t", Some(&long())), "domain");
     }

@@ -4,9 +4,10 @@
 use std::{thread, time::Duration};
 
 use conductor_sync::{
-    Client, DoWhile, HttpRequest, KafkaMessage, Node, PdfGeneration, ReferenceUpdate, StartWorkflowRequest,
-    SubWorkflow, Switch, TaskDef, TaskResultStatus, TaskRunner, TimeoutPolicy, Worker, WorkflowBuilder, WorkflowStatus,
-    task_reference, workflow_field, workflow_input, workflow_variable,
+    AgentCall, AgentCancel, AgentCard, Client, DoWhile, HttpRequest, KafkaMessage, McpCall, McpTools, Node,
+    PdfGeneration, ReferenceUpdate, StartWorkflowRequest, SubWorkflow, Switch, TaskDef, TaskResultStatus, TaskRunner,
+    TimeoutPolicy, Worker, WorkflowBuilder, WorkflowStatus, task_reference, workflow_field, workflow_input,
+    workflow_variable,
 };
 use serde_json::{Value, json};
 
@@ -26,6 +27,11 @@ struct Case {
 }
 
 fn nothing(_: &Client, _: &str) {}
+
+/// It is sent a message.
+fn send(client: &Client, id: &str) {
+    client.workflows().send_message(id, &[("n".to_owned(), 7.into())].into()).unwrap();
+}
 
 /// The task `ask` is completed from outside.
 fn answer(client: &Client, id: &str) {
@@ -56,8 +62,15 @@ fn simple_kinds() -> Vec<Case> {
     let wait = Node::wait("wait", Duration::from_millis(900));
     let until = Node::wait_until("until", std::time::SystemTime::now() - Duration::from_secs(120));
     let past = Node::wait_until("past", std::time::SystemTime::UNIX_EPOCH);
+    // A start without any input gets no defaults.
+    let default = |name| {
+        let flow = flow(name).inputs(["b"]).input_default("a", 1).task(Node::noop("noop"));
+        flow.output("a", workflow_input("a"))
+    };
     let event = Node::event("event", "conductor:builder").input("n", 3);
     vec![
+        case("NOOP", default("default"), json!({"b": 2}), json!({"a": 1})),
+        case("NOOP", default("no_default"), json!({}), json!({"a": null})),
         case(
             "INLINE",
             flow("inline").task(&sum).output("sum", sum.output("result")),
@@ -139,6 +152,89 @@ fn kinds_with_a_network(server: &str) -> Vec<Case> {
             status: WorkflowStatus::Failed,
             ..case("KAFKA_PUBLISH", flow("kafka").task(kafka.retries(0)).output("x", 1), json!({}), json!({"x": 1}))
         },
+    ]
+}
+
+/// Tools of another server.
+fn kinds_with_tools(server: &str) -> Vec<Case> {
+    let tools = Node::list_mcp_tools("tools", McpTools::new(server)).retries(0);
+    let call = McpCall::new(server, tools.output("tools[0].name")).arguments(json!({"a": workflow_input("a")}));
+    let call = Node::call_mcp_tool("call", call).retries(0);
+    vec![
+        case(
+            "LIST_MCP_TOOLS",
+            flow("tools").task(&tools).output("name", tools.output("tools[0].name")),
+            json!({}),
+            json!({"name": "add"}),
+        ),
+        case(
+            "CALL_MCP_TOOL",
+            flow("tool_call").task(&tools).task(&call).output("text", call.output("content[0].text")),
+            json!({"a": 3}),
+            json!({"text": "add 3"}),
+        ),
+    ]
+}
+
+/// What a server of tools answers to a request.
+fn answer_of_tools(request: &Value) -> Value {
+    let result = match request["method"].as_str() {
+        Some("tools/list") => json!({"tools": [{"name": "add", "inputSchema": {"type": "object"}}]}),
+        _ => {
+            let (name, a) = (request["params"]["name"].as_str().unwrap(), &request["params"]["arguments"]["a"]);
+            json!({"content": [{"type": "text", "text": format!("{name} {a}")}], "isError": false})
+        }
+    };
+    json!({"jsonrpc": "2.0", "id": request["id"], "result": result})
+}
+
+/// Workflows of the server itself, at `api`, as agents.
+fn kinds_with_agents(api: &str) -> Vec<Case> {
+    let agent = |name, task: Node| flow(name).metadata("a2a.enabled", true).task(task);
+    let hello = agent("hello", constant("hi", "'Hello'"));
+    let sleeper = agent("sleeper", Node::human("ask"));
+    let url =
+        |agent: &WorkflowBuilder| format!("{}/a2a/workflow/{}", workflow_input("api"), agent.build().unwrap().name);
+    let (hello_url, sleeper_url) = (url(&hello), url(&sleeper));
+    let there = Node::sub_workflow("there", SubWorkflow::registered(&hello));
+    let card = Node::get_agent_card("card", AgentCard::new(&*hello_url)).retries(0);
+    let call = Node::agent("call", AgentCall::new(&*hello_url, "Hello?")).retries(0);
+    let message = json!({"role": "user", "messageId": "1", "parts": [{"kind": "text", "text": "Wait"}]});
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {"message": message}});
+    let sent = Node::http("sent", HttpRequest::post(&*sleeper_url, message)).retries(0);
+    let cancel = AgentCancel::new(&*sleeper_url, sent.output("response.body.result.id"));
+    let cancel = Node::cancel_agent("cancel", cancel).retries(0);
+    let unused = Node::switch(
+        "unused",
+        Switch::on(1)
+            .case("2", [&Node::sub_workflow("asleep", SubWorkflow::registered(&sleeper))])
+            .otherwise([&Node::noop("noop")]),
+    );
+    let input = json!({"api": api});
+    let name = hello.build().unwrap().name;
+    vec![
+        case(
+            "GET_AGENT_CARD",
+            flow("card").task(&there).task(&card).output("name", card.output("agentCard.name")),
+            input.clone(),
+            json!({"name": name}),
+        ),
+        case(
+            "AGENT",
+            flow("agent")
+                .task(&there)
+                .task(&call)
+                .output("state", call.output("state"))
+                .output("said", call.output("artifacts[0].parts[0].data.result")),
+            input.clone(),
+            json!({"state": "completed", "said": "Hello"}),
+        ),
+        case(
+            "CANCEL_AGENT",
+            flow("cancel").task(unused).task(&sent).task(&cancel).output("state", cancel.output("task.status.state")),
+            input,
+            json!({"state": "canceled"}),
+        ),
     ]
 }
 
@@ -292,6 +388,7 @@ fn kinds_with_others() -> Vec<Case> {
     let start_flow = flow("start").task(&by_name).task(&started).task(&length).output("n", length.output("result"));
     let each = Node::dynamic_fork_workflow("each", child_name, workflow_input("list"));
     let each_flow = flow("dfork_workflow").task(&by_name).task(&each).output("t", each.output("_each_1.result"));
+    let pull = Node::pull_workflow_messages("pull", 2);
     let (human, signal) = (Node::human("ask"), Node::wait_for_signal("ask"));
     let answered = |kind, node: &Node| Case {
         meanwhile: answer,
@@ -315,6 +412,15 @@ fn kinds_with_others() -> Vec<Case> {
         ),
         answered("HUMAN", &human),
         answered("WAIT", &signal),
+        Case {
+            meanwhile: send,
+            ..case(
+                "PULL_WORKFLOW_MESSAGES",
+                flow("messages").task(&pull).output("n", pull.output("messages[0].payload.n")),
+                json!({}),
+                json!({"n": 7}),
+            )
+        },
     ]
 }
 
@@ -386,13 +492,20 @@ fn every_kind_runs_to_its_output() {
         let body = String::from_utf8_lossy(&request.body);
         let object = body.find('{').zip(body.rfind('}')).map_or("null", |(from, to)| &body[from..=to]);
         let body: Value = serde_json::from_str(object).unwrap();
-        Some(Answer::json(200, &json!({"echo": request.target, "body": body})))
+        Some(match body["jsonrpc"].is_string() {
+            true => Answer::json(200, &answer_of_tools(&body)),
+            false => Answer::json(200, &json!({"echo": request.target, "body": body})),
+        })
     });
+    let config = real_config();
+    let api = config.as_ref().map_or_else(|| http.url(), |config| config.server_url().to_owned());
     let mut cases = simple_kinds();
     cases.extend(kinds_with_a_network(&http.url()));
     cases.extend(branching_kinds());
     cases.extend(looping_kinds());
     cases.extend(kinds_with_others());
+    cases.extend(kinds_with_tools(&http.url()));
+    cases.extend(kinds_with_agents(&api));
     cases.push(a_pdf());
     cases.push(fork_and_switch_in_a_loop());
     cases.push(loop_in_a_sub_workflow_in_a_loop());
@@ -403,12 +516,16 @@ fn every_kind_runs_to_its_output() {
         let is_there = def.tasks.iter().any(|task| task.task_type.as_deref() == Some(case.kind));
         assert!(is_there, "{} is not in {def:?}", case.kind);
     }
-    let Some(config) = real_config() else { return };
+    let Some(config) = config else { return };
     // All cases start at once, which a busy server takes its time for.
     let client = Client::new(config.request_timeout(Duration::from_secs(60))).unwrap();
     let wrong: Vec<String> = thread::scope(|scope| {
         let client = &client;
-        let adds = Worker::new(&*name, |_, n: Number| Ok(json!({"y": n.x + 1})));
+        let adds = Worker::new(&*name, |cx, n: Number| {
+            // An empty line does no harm.
+            cx.log("");
+            Ok(json!({"y": n.x + 1}))
+        });
         let runner = TaskRunner::new(client).worker(adds).start().unwrap();
         let told: Vec<_> = cases.iter().map(|case| scope.spawn(move || tell(client, case))).collect();
         let wrong = told.into_iter().filter_map(|told| told.join().unwrap()).collect();

@@ -215,8 +215,10 @@ impl Maker {
                 Node::do_while(&name, body.as_long_as("$.loopIndex < 5"))
             }
             24 => {
-                let inner =
-                    WorkflowBuilder::new("inner").inputs(["in0", "in1", "in2"]).tasks(self.list(2, 3, &mut vec![]));
+                let inner = WorkflowBuilder::new("inner")
+                    .inputs(["in0", "in1", "in2"])
+                    .variable("v", 1)
+                    .tasks(self.list(2, 3, &mut vec![]));
                 let inner = inner.input_default("a", 1).input_default("b", 1).input_default("list", json!([]));
                 Node::sub_workflow(&name, SubWorkflow::inline(&inner))
             }

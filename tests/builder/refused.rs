@@ -361,6 +361,31 @@ const CASES: &[(&str, &str, &str)] = &[
         r#"Empty 'scriptExpression' in Lambda task"#,
     ),
     (
+        "its type is null",
+        r#"[{"name":"n","taskReferenceName":"r","type":null}]"#,
+        r#"Unexpected exception during isValid call"#,
+    ),
+    (
+        "the workflow has no variable `nobody`",
+        r#"[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"$.ok","ok":"${workflow.variables.nobody}"}}]"#,
+        r#"COMPLETED {"ok":null}"#,
+    ),
+    (
+        "of which a switch runs one at most",
+        r#"[{"name":"f","taskReferenceName":"f","type":"FORK_JOIN","forkTasks":[[{"name":"s","taskReferenceName":"s","type":"SWITCH","evaluatorType":"value-param","expression":"v","inputParameters":{"v":"q"},"decisionCases":{"q":[{"name":"n","taskReferenceName":"a","type":"NOOP"}]},"defaultCase":[{"name":"n","taskReferenceName":"b","type":"NOOP"}]}]]},{"name":"j","taskReferenceName":"r","type":"JOIN","joinOn":["a","b"]}]"#,
+        r#"stuck: f COMPLETED, s COMPLETED, a COMPLETED, r IN_PROGRESS"#,
+    ),
+    (
+        "is no path",
+        r#"[{"name":"n","taskReferenceName":"x","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}},{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"$.ok","ok":"${x['output'].result}"}}]"#,
+        r#"taskReferenceName: x['output'] for given task"#,
+    ),
+    (
+        "can't be used in references",
+        r#"[{"name":"n","taskReferenceName":"$","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}},{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"$.ok","ok":"${$.output.result}"}}]"#,
+        r#"COMPLETED {"ok":null}"#,
+    ),
+    (
         "retry_logic is `OFTEN`",
         r#"[{"name":"n","taskReferenceName":"r","type":"NOOP","taskDefinition":{"name":"n","retryLogic":"OFTEN"}}]"#,
         r#"JSON parse error"#,

@@ -1,6 +1,7 @@
 //! A scripted Conductor for tests of what goes wrong. It hands out the tasks it was given and acknowledges what it is
 //! told, unless the script of the test wants another answer: wrong bytes, a late one, none, a broken connection. Every
-//! request is recorded. Nothing in here sleeps: waits are for a condition or a channel and have a deadline.
+//! request is recorded. Waits are for a condition or a channel and have a deadline; only what stands for something slow
+//! takes a time.
 
 #![allow(dead_code, reason = "no test program uses all of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests stand outside #[test] functions")]
@@ -15,12 +16,12 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use conductor_sync::{Client, Config, RunnerHandle, TaskRunner, Worker};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, after, bounded, tick};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -49,6 +50,8 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// The path with its query.
     pub(crate) target: String,
+    /// The lines above its body.
+    head: String,
     pub(crate) body: Vec<u8>,
     /// When it was read.
     pub(crate) at: Instant,
@@ -57,6 +60,12 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// The value of a header, whose name is given in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.find(|(key, _)| key.to_ascii_lowercase() == name).map(|(_, value)| value.trim())
+    }
+
     /// The value of a query parameter.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         let query = self.target.split_once('?')?.1;
@@ -220,6 +229,7 @@ impl Shared {
 pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -242,8 +252,8 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), script: Box::new(script) });
         let known = Arc::clone(&shared);
-        thread::Builder::new().name("accept".to_owned()).spawn(move || accept(&listener, &known)).unwrap();
-        Self { address, shared }
+        let accepting = thread::Builder::new().name("accept".to_owned()).spawn(move || accept(&listener, &known));
+        Self { address, shared, accepting: Some(accepting.unwrap()) }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -275,6 +285,11 @@ impl Server {
 
     pub(crate) fn n_connections(&self) -> usize {
         self.shared.state().n_connections
+    }
+
+    /// The connections that neither side has closed.
+    pub(crate) fn n_open_connections(&self) -> usize {
+        self.shared.state().connections.len()
     }
 
     /// The requests with this call.
@@ -352,7 +367,10 @@ impl Drop for Server {
             let _closed = connection.shutdown(Shutdown::Both);
         }
         // Wakes the listener, which then looks whether it is over; the port is free when it has gone.
-        let _woken = TcpStream::connect(self.address);
+        if let (Ok(_), Some(accepting)) = (TcpStream::connect(self.address), self.accepting.take()) {
+            // The test has told of its panic already.
+            let _ended = accepting.join();
+        }
     }
 }
 
@@ -389,8 +407,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 /// Answers the requests of a connection until one of them ends it.
 fn serve(mut connection: TcpStream, shared: &Shared) {
     connection.set_nodelay(true).unwrap();
-    while let Some((target, body)) = read_request(&mut connection) {
-        let (at, request) = record(shared, target, body);
+    while let Some((head, body)) = read_request(&mut connection) {
+        let (at, request) = record(shared, head, body);
         let answer = (shared.script)(&request).unwrap_or_else(|| manners(&request, shared));
         if matches!(answer, Answer::Never) {
             let mut state = shared.state();
@@ -475,9 +493,7 @@ fn read_request(connection: &mut TcpStream) -> Option<(String, Vec<u8>)> {
         connection.read_exact(&mut buffer[..whole - 1 - had]).ok()?;
         bytes.truncate(whole);
         let body = bytes.split_off(bytes.windows(4).position(|w| w == b"\r\n\r\n")? + 4);
-        let head = String::from_utf8_lossy(&bytes);
-        let mut words = head.split(' ');
-        return Some((format!("{} {}", words.next()?, words.next()?), body));
+        return Some((String::from_utf8_lossy(&bytes).into_owned(), body));
     }
 }
 
@@ -493,15 +509,15 @@ fn request_len(bytes: &[u8]) -> Option<usize> {
     Some(head + length.unwrap_or(0))
 }
 
-fn record(shared: &Shared, target: String, body: Vec<u8>) -> (usize, Request) {
-    let call = call(&target, &body);
+fn record(shared: &Shared, head: String, body: Vec<u8>) -> (usize, Request) {
+    let mut words = head.split(' ').map(str::to_owned);
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let call = call(&format!("{method} {target}"), &body);
     let mut state = shared.state();
     let n_before = state.n_calls.entry(call.clone()).or_default();
     let nth = *n_before;
     *n_before += 1;
-    let (method, target) = target.split_once(' ').unwrap_or_default();
-    let (method, target) = (method.to_owned(), target.to_owned());
-    let request = Request { call, nth, method, target, body, at: Instant::now(), answered: None };
+    let request = Request { call, nth, method, target, head, body, at: Instant::now(), answered: None };
     state.requests.push(request.clone());
     let at = state.requests.len() - 1;
     drop(state);
@@ -622,6 +638,16 @@ pub(crate) fn stop_clean(handle: RunnerHandle) -> Settled {
     Settled { completed: report.completed, given_back: report.given_back }
 }
 
+/// What `/ready` of a runner answers.
+pub(crate) fn ready(runner: &RunnerHandle) -> String {
+    let mut stream = TcpStream::connect(runner.metrics_address().unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 /// See [`stop_clean`].
 #[derive(Debug, PartialEq)]
 pub(crate) struct Settled {
@@ -653,10 +679,24 @@ impl Gate {
     }
 }
 
-/// Lets a time pass at a place that stands for a slow server.
-pub(crate) fn dawdle(time: Duration) {
-    let (_never, nothing) = bounded::<()>(0);
-    let _passed = nothing.recv_timeout(time);
+/// Whether this becomes true within [`PATIENCE`]. For what tells nobody when it changes, so that it has to be looked at
+/// again and again: a flag of a handler's context, a page of an exporter, the threads of a process.
+pub(crate) fn comes_true(mut is_true: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + PATIENCE;
+    let again = tick(Duration::from_millis(5));
+    while !is_true() {
+        if Instant::now() >= end {
+            return false;
+        }
+        again.recv().unwrap();
+    }
+    true
+}
+
+/// Takes this long, in a handler or a script whose slowness is what is tested. No test waits with it for something to
+/// happen.
+pub(crate) fn be_slow(time: Duration) {
+    after(time).recv().unwrap();
 }
 
 /// Keeps the panics of handlers, which are meant, out of the output of the tests.

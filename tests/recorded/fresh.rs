@@ -6,14 +6,14 @@ use std::{
     net::TcpStream,
     process,
     sync::{Arc, Mutex},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use conductor_sync::*;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::common::{Answer, PATIENCE, Request, Server, dawdle};
+use crate::common::{Answer, PATIENCE, Request, Server, comes_true};
 
 /// Stands between the client and the real server.
 struct Tap {
@@ -140,17 +140,13 @@ const TYPES: &[&str] = &[
 
 /// Waits until the workflow has a task of each type, and gives it back as it was compared.
 fn with_every_type(tap: &mut Tap, id: &str) -> Workflow {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let workflow = tap.same(tap.client.clone().workflows().get(id));
-        let missing: Vec<_> =
-            TYPES.iter().filter(|t| !workflow.tasks.iter().any(|task| task.task_type == **t)).collect();
-        if missing.is_empty() {
-            return workflow;
-        }
-        assert!(Instant::now() < end, "{missing:?} did not come, but {:?}", workflow.tasks);
-        dawdle(Duration::from_millis(200));
-    }
+    let mut workflow = tap.same(tap.client.clone().workflows().get(id));
+    let have_come = || {
+        workflow = tap.same(tap.client.clone().workflows().get(id));
+        TYPES.iter().all(|t| workflow.tasks.iter().any(|task| task.task_type == *t))
+    };
+    assert!(comes_true(have_come), "not each of {TYPES:?} has come, but {:?}", workflow.tasks);
+    workflow
 }
 
 #[test]
@@ -277,14 +273,8 @@ fn schedules_and_their_runs_lose_nothing() {
         WorkflowSchedule::new(&name, "* * * * * ?", StartWorkflowRequest::new(&name)).zone("Europe/Berlin");
     schedule.description = Some("every second".to_owned());
     tap.same(schedules.save(&schedule));
-    let end = Instant::now() + PATIENCE;
-    while tap
-        .same_page(schedules.search_executions(&ScheduleSearch::new().query(format!("workflowName={name}"))))
-        .is_empty()
-    {
-        assert!(Instant::now() < end, "the schedule did not run");
-        dawdle(Duration::from_millis(200));
-    }
+    let runs = || schedules.search_executions(&ScheduleSearch::new().query(format!("workflowName={name}")));
+    assert!(comes_true(|| !tap.same_page(runs()).is_empty()), "the schedule did not run");
     schedules.pause(&name, Some("seen")).unwrap();
     tap.same(schedules.get(&name));
     tap.same(schedules.list_of(&name));
