@@ -1,6 +1,7 @@
 //! What users write: a [`Worker`] is a handler with its settings, a [`TaskContext`] is what the handler sees of its task,
 //! a [`TaskError`] is its verdict. No threads here, so a handler can be tested by calling it.
 
+pub(crate) mod callback;
 pub(crate) mod outcome;
 pub(crate) mod polled;
 
@@ -23,6 +24,7 @@ use crate::{
     task::{Task, TaskExecLog, TaskResult, TaskResultStatus},
 };
 
+use callback::Callback;
 use outcome::{Outcome, decode_input, encode_output};
 use polled::PolledTask;
 
@@ -64,6 +66,9 @@ pub struct Worker {
     handler: Handler,
 }
 
+/// More heartbeats than that are of no use to any lease.
+const LEAST_INTERVAL: Duration = Duration::from_millis(10);
+
 /// When heartbeats are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Heartbeats {
@@ -74,7 +79,9 @@ pub(crate) enum Heartbeats {
 }
 
 /// A handler with its types erased.
-pub(crate) type Handler = Arc<dyn Fn(&TaskContext) -> Outcome + Send + Sync>;
+pub(crate) type Handler = Arc<Callback<AnyHandler>>;
+
+type AnyHandler = dyn Fn(&TaskContext) -> Outcome + Send + Sync;
 
 impl Worker {
     /// Runs `handler` for each task of the type `task_type`.
@@ -93,7 +100,7 @@ impl Worker {
     {
         Self::with_handler(
             task_type.into(),
-            Arc::new(move |cx| match decode_input(cx.input().get()) {
+            Box::new(move |cx| match decode_input(cx.input().get()) {
                 Ok(input) => Outcome::from_verdict(cx, handler(cx, input).map(|output| encode_output(&output))),
                 Err(reason) => Outcome::invalid_input(cx, reason),
             }),
@@ -116,14 +123,14 @@ impl Worker {
     {
         Self::with_handler(
             task_type.into(),
-            Arc::new(move |cx| match handler(cx) {
+            Box::new(move |cx| match handler(cx) {
                 Ok(result) => Outcome::from_result(cx, result),
                 Err(error) => Outcome::from_verdict(cx, Err(error)),
             }),
         )
     }
 
-    fn with_handler(task_type: String, handler: Handler) -> Self {
+    fn with_handler(task_type: String, handler: Box<AnyHandler>) -> Self {
         Self {
             task_type,
             domain: None,
@@ -133,7 +140,7 @@ impl Worker {
             give_back_after: Duration::from_secs(1),
             n_pollers: 1,
             heartbeats: Heartbeats::ByLease,
-            handler,
+            handler: Arc::new(Callback::new(handler)),
         }
     }
 
@@ -186,9 +193,11 @@ impl Worker {
         self
     }
 
-    /// Sets how often heartbeats are sent. Defaults to 80 % of the response timeout of each task; 0 means that too.
+    /// Sets how often heartbeats are sent, at most every 10 ms. Defaults to 80 % of the response timeout of each task; 0 means
+    /// that too.
     pub fn heartbeat_every(mut self, interval: Duration) -> Self {
-        self.heartbeats = if interval.is_zero() { Heartbeats::ByLease } else { Heartbeats::Every(interval) };
+        self.heartbeats =
+            if interval.is_zero() { Heartbeats::ByLease } else { Heartbeats::Every(interval.max(LEAST_INTERVAL)) };
         self
     }
 
@@ -519,7 +528,7 @@ impl TaskContext {
         let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         logs.n_bytes = logs.n_bytes.saturating_add(line.len() + 1);
         match logs.n_bytes <= MAX_LOG_BYTES {
-            true => logs.lines.push(TaskExecLog::now(line)),
+            true => add_line(&mut logs.lines, TaskExecLog::now(line)),
             false => logs.n_left_out += 1,
         }
     }
@@ -568,19 +577,26 @@ impl TaskContext {
         let Logs { lines: mut logs, n_left_out, .. } =
             std::mem::take(&mut *self.logs.lock().unwrap_or_else(PoisonError::into_inner));
         if n_left_out > 0 {
-            logs.push(TaskExecLog::now(format!("{n_left_out} lines were left out: a log may have 1 MiB")));
+            let message = format!("{n_left_out} lines were left out: a log may have 1 MiB");
+            add_line(&mut logs, TaskExecLog::now(message));
         }
-        logs.extend(others);
-        logs.iter_mut().for_each(TaskExecLog::keep_text);
-        // What is beyond the server's limit shares the last entry.
-        let rest = logs.split_off(logs.len().min(MAX_LOG_ENTRIES));
-        if let Some(last) = logs.last_mut() {
-            for line in rest {
-                last.log.push('\n');
-                last.log.push_str(&line.log);
-            }
-        }
+        others.into_iter().for_each(|line| add_line(&mut logs, line));
         logs
+    }
+}
+
+/// What is beyond the server's limit shares the last entry.
+fn add_line(lines: &mut Vec<TaskExecLog>, mut line: TaskExecLog) {
+    let is_full = lines.len() >= MAX_LOG_ENTRIES;
+    match lines.last_mut().filter(|_| is_full) {
+        None => {
+            line.keep_text();
+            lines.push(line);
+        }
+        Some(last) => {
+            last.log.push('\n');
+            last.log.push_str(&line.log);
+        }
     }
 }
 

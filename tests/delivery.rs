@@ -404,18 +404,21 @@ fn a_retry_after_that_is_shorter_than_the_pause_does_not_outlast_an_outage() {
 
 #[test]
 fn many_results_that_are_refused_do_not_hold_the_others_up() {
-    const N_TASKS: usize = 40;
+    const N_TASKS: usize = 100;
+    // Enough others come after the last of them to compare it with.
+    const N_REFUSED: usize = 8;
     let server = Server::start(|r| {
-        let is_fifth = r.task_id().trim_start_matches('t').parse::<usize>().is_ok_and(|n| n % 5 == 0);
+        let number = r.task_id().trim_start_matches('t').parse::<usize>();
+        let is_fifth = number.is_ok_and(|n| n % 5 == 0 && n < 5 * N_REFUSED);
         (is_fifth && r.is_update() && r.status() == "COMPLETED").then(|| Answer::refused(400, "blocked"))
     });
     server.add(tasks(N_TASKS));
     let handle = TaskRunner::new(&server.client()).worker(echo()).threads(2).start().unwrap();
     server.wait_for_tasks(N_TASKS);
     server.wait_for("a failure in place of each", |all| {
-        all.iter().filter(|r| r.is_update() && r.status() == "FAILED_WITH_TERMINAL_ERROR").count() == N_TASKS / 5
+        all.iter().filter(|r| r.is_update() && r.status() == "FAILED_WITH_TERMINAL_ERROR").count() == N_REFUSED
     });
-    assert_eq!(stop_clean(handle).completed, 40);
+    assert_eq!(stop_clean(handle).completed, 100);
 }
 
 #[test]

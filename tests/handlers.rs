@@ -22,6 +22,12 @@ use serde_json::{Value, json};
 /// A payload whose drop panics, and the payload of that panic panics too.
 struct Bomb(u32);
 
+impl Bomb {
+    fn strength(&self) -> u32 {
+        self.0
+    }
+}
+
 impl Drop for Bomb {
     fn drop(&mut self) {
         if self.0 > 0 {
@@ -36,6 +42,17 @@ fn reports(server: &Server) -> BTreeMap<String, Request> {
     let reports: BTreeMap<_, _> = all.iter().map(|r| (r.task_id().to_owned(), r.clone())).collect();
     assert_eq!(reports.len(), all.len(), "a task was reported twice");
     reports
+}
+
+#[test]
+fn what_a_handler_captured_may_panic_when_it_is_dropped() {
+    quiet_handlers();
+    let server = Server::well_behaved();
+    server.add([task("t0")]);
+    let captured = Bomb(2);
+    let handle = start(&server, Worker::new("job", move |_, _: Value| Ok(captured.strength())));
+    server.wait_for_tasks(1);
+    assert_eq!(stop_clean(handle).completed, 1);
 }
 
 #[test]

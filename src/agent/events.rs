@@ -166,7 +166,7 @@ impl AgentEvents {
         self
     }
 
-    /// Ends with [`ErrorKind::Deadline`] when the execution has not ended after `limit`, from now on. Defaults to no end.
+    /// Ends with [`ErrorKind::Deadline`](crate::ErrorKind::Deadline) when the execution has not ended after `limit`, from now on. Defaults to no end.
     pub fn within(mut self, limit: Duration) -> Self {
         self.until = Until::within(limit);
         self

@@ -22,7 +22,7 @@ use crate::{
         update::Outbox,
     },
     task::TaskResultStatus,
-    worker::{Handler, TaskContext, outcome::Outcome},
+    worker::{Handler, TaskContext, callback::discard, outcome::Outcome},
 };
 
 /// The server fails a task for good whose output is larger (3.32.1, default settings).
@@ -172,14 +172,6 @@ fn panicked(context: &TaskContext, panic: Box<dyn Any + Send>, metrics: &Metrics
     };
     discard(panic);
     Outcome::failed(context, TaskResultStatus::Failed, format!("the handler panicked: {message}"), "Panic")
-}
-
-/// Drops the payload of a user's panic. That may panic too, and then it is left alone.
-pub(crate) fn discard(panic: Box<dyn Any + Send>) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        #[expect(clippy::mem_forget, reason = "its drop may panic as well, and nothing would be won")]
-        std::mem::forget(second);
-    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,6 @@ use crate::{
     runner::{
         calls::{extend_lease, look, update_task},
         crew::Crew,
-        execute::discard,
         register::{End, Held, Register},
         report::{FailedLooks, Kind, LateBeat, Refusals, Report, Seen, UndeliverableResult, small_body},
         retry::{Allowed, Limit, Notice, RetryQueue, Trouble},
@@ -27,7 +26,10 @@ use crate::{
         verdict::{Verdict, is_gone, verdict},
     },
     task::{FAR, TaskResult, TaskResultStatus},
-    worker::outcome::shorten,
+    worker::{
+        callback::{Callback, discard},
+        outcome::shorten,
+    },
 };
 
 /// While the runner stops, no pause is longer, unless the server asks for it: each report shall have another try within the
@@ -35,7 +37,7 @@ use crate::{
 const STOPPING_CAP: Duration = Duration::from_millis(500);
 
 /// And so many reports are not tried more often than one in this time.
-const STOPPING_GAP: Duration = Duration::from_millis(5);
+const STOPPING_GAP: Duration = Duration::from_millis(20);
 
 /// A result that a heartbeat has undone is sent again; a server where it still does not show after so many looks ignores it.
 const MOST_UNDONE: u32 = 5;
@@ -66,7 +68,7 @@ const LARGE_BODY_BYTES: usize = 1_000_000;
 const IDLE_END: Duration = Duration::from_secs(10);
 
 /// What is called with a result that the server does not take.
-pub(crate) type OnUndeliverable = Arc<dyn Fn(&UndeliverableResult) + Send + Sync>;
+pub(crate) type OnUndeliverable = Arc<Callback<dyn Fn(&UndeliverableResult) + Send + Sync>>;
 
 /// What all updaters share.
 pub(crate) struct Delivery {
