@@ -113,7 +113,8 @@ impl Node {
         task_reference(&*self.task.task_reference_name).input(path)
     }
 
-    /// Sets an input: a value, a [`Reference`], or JSON or text with `${…}` inside. The server looks up values only: a
+    /// Sets an input: a value, a [`Reference`], or JSON or text with `${…}` inside; a struct of your own goes by
+    /// [`RawJson::new`]. The server looks up values only: a
     /// `${…}` in the name of a field stays as it is.
     pub fn input(mut self, name: impl Into<String>, value: impl Into<RawJson>) -> Self {
         self.task.input_parameters.insert(name.into(), value.into());
@@ -245,10 +246,10 @@ impl From<WorkflowTask> for Node {
 /// ```
 /// use conductor_sync::{DoWhile, Node, Switch, WorkflowBuilder, task_reference, workflow_input};
 ///
-/// // Two things at the same time.
+/// // Two things at the same time; a NOOP at the end of each, so that a failed attempt is retried.
 /// let stock = Node::simple("check_stock", "stock").input("item", workflow_input("item"));
 /// let price = Node::simple("find_price", "price").input("item", workflow_input("item"));
-/// let both = Node::fork("both", [[&stock], [&price]]);
+/// let both = Node::fork("both", [[&stock], [&price]]).noops_at_the_ends();
 /// // One way or the other.
 /// let order = Node::simple("order_more", "order").input("item", workflow_input("item"));
 /// let route = Node::switch(

@@ -92,7 +92,9 @@
 //!
 //! # Verdicts
 //!
-//! `Ok` completes the task. `?` on any error fails the attempt, and the server retries as the task definition says.
+//! `Ok` completes the task. `?` on any [`std::error::Error`] fails the attempt, and the server retries as the task definition
+//! says; a boxed error or one of anyhow is turned into that by `map_err(|e| TaskError::caused_by(e.as_ref()))`, a text by
+//! [`TaskError::failed`].
 //! [`TaskError::terminal`] fails it for good; [`TaskError::in_progress`] hands it out again later. A panic is a failed
 //! attempt. An input that can't be decoded is a terminal failure that names the field.
 //!

@@ -107,6 +107,7 @@ pub struct TaskRunner {
     /// Looked up when it is set; a failure is told at start.
     metrics_address: Option<Result<Vec<SocketAddr>, String>>,
     on_undeliverable: Option<OnUndeliverable>,
+    undeliverable_after: Duration,
 }
 
 impl TaskRunner {
@@ -121,6 +122,7 @@ impl TaskRunner {
             check_every: Duration::from_secs(30),
             metrics_address: None,
             on_undeliverable: None,
+            undeliverable_after: Duration::from_secs(60),
         }
     }
 
@@ -174,6 +176,14 @@ impl TaskRunner {
     /// called should be quick: it runs on a thread that delivers results. A panic in it is logged and goes no further.
     pub fn on_undeliverable(mut self, callback: impl Fn(&UndeliverableResult) + Send + Sync + 'static) -> Self {
         self.on_undeliverable = Some(Arc::new(Callback::new(Box::new(callback))));
+        self
+    }
+
+    /// Sets how long the server must have refused a handler's result, while it took others, before it counts as one that it
+    /// will never take (see [`TaskRunner::on_undeliverable`]). Refusals that are no doubt, such as of a result that is too
+    /// large, are not waited for. Defaults to 60 s.
+    pub fn undeliverable_after(mut self, patience: Duration) -> Self {
+        self.undeliverable_after = patience;
         self
     }
 
@@ -233,7 +243,7 @@ impl TaskRunner {
             problems.push("threads must not be 0".to_owned());
         }
         match &self.metrics_address {
-            Some(Err(e)) => problems.push(format!("the metrics address is no HOST:PORT: {e}")),
+            Some(Err(e)) => problems.push(format!("the metrics address is no HOST:PORT of this machine: {e}")),
             Some(Ok(addresses)) if addresses.is_empty() => {
                 problems.push("the metrics address has no address".to_owned())
             }
@@ -351,7 +361,8 @@ impl Build {
         let on_undeliverable = runner.on_undeliverable.clone();
         let n_places = n_threads_in_all * UNDELIVERED_PER_THREAD;
         let (client, known) = (runner.client.clone(), Arc::clone(&register));
-        let delivery = Delivery::new(client, known, on_undeliverable, Arc::clone(&last_try), n_places);
+        let delivery =
+            Delivery::new(client, known, on_undeliverable, Arc::clone(&last_try), n_places, runner.undeliverable_after);
         Ok(Self {
             alarm,
             stop,

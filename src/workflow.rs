@@ -213,7 +213,7 @@ impl StartWorkflowRequest {
         self
     }
 
-    /// Sets the input, an object.
+    /// Sets the input, an object; a struct of your own goes by [`RawJson::new`].
     #[must_use]
     pub fn input(mut self, input: impl Into<RawJson>) -> Self {
         self.input = Some(input.into());

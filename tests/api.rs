@@ -310,6 +310,7 @@ fn waiting_and_starting_once_work_on_any_server() {
     let workflows = api.client.workflows();
     let name = api.register(&["a"]);
     let late = fails(workflows.run(&StartWorkflowRequest::new(&name), Duration::from_millis(200)), ErrorKind::Deadline);
+    assert!(late.to_string().contains("SCHEDULED, which no worker has fetched"), "{late}");
     let first = late.workflow_state().expect("it has been started").clone();
     assert_eq!(first.status, WorkflowStatus::Running);
     api.end(TaskResultStatus::Completed);

@@ -13,7 +13,7 @@ use std::{
 };
 
 use common::{Answer, Call, Request, Server, echo, quiet_handlers, start, stop_clean, task, task_with, tasks};
-use conductor_sync::{Client, TaskError, TaskRunner, Worker};
+use conductor_sync::{Client, RunnerHandle, TaskError, TaskRunner, Worker};
 use crossbeam_channel::bounded;
 use serde_json::{Value, json};
 
@@ -211,6 +211,29 @@ fn a_panic_in_the_callback_for_refused_results_harms_nothing() {
     assert_eq!(stop_clean(handle).completed, 2);
 }
 
+/// A runner that soon takes a result for one that the server will never take.
+fn impatient(server: &Server) -> RunnerHandle {
+    let runner = TaskRunner::new(&server.client()).worker(echo()).threads(2);
+    runner.undeliverable_after(Duration::ZERO).start().unwrap()
+}
+
+#[test]
+fn results_that_a_server_refuses_for_a_while_are_not_given_up_although_it_takes_others() {
+    let server = Server::start(|r| {
+        let number = r.task_id().trim_start_matches('t').parse::<usize>();
+        let is_refused = r.is_update() && r.nth < 9 && number.is_ok_and(|n| n < 4);
+        is_refused.then(|| Answer::refused(500, "shard 3 is down"))
+    });
+    server.add(tasks(100));
+    let handle = start(&server, echo());
+    server.wait_for_tasks(100);
+    for id in ["t0", "t1", "t2", "t3"] {
+        let updates = server.wait_for_updates(id, 10);
+        assert!(updates.iter().all(|update| update.status() == "COMPLETED"), "{id}");
+    }
+    assert_eq!(stop_clean(handle).completed, 100);
+}
+
 #[test]
 fn a_result_that_alone_meets_errors_while_others_get_through_is_set_aside() {
     let server = Server::start(|r| {
@@ -218,7 +241,7 @@ fn a_result_that_alone_meets_errors_while_others_get_through_is_set_aside() {
         poison.then(|| Answer::refused(500, "Cannot invoke \"Object.toString()\""))
     });
     server.add(tasks(100));
-    let handle = start(&server, echo());
+    let handle = impatient(&server);
     server.wait_for_tasks(100);
     let updates = server.wait_for_updates("t0", 9);
     assert_eq!(stop_clean(handle).completed, 100);
@@ -413,7 +436,7 @@ fn many_results_that_are_refused_do_not_hold_the_others_up() {
         (is_fifth && r.is_update() && r.status() == "COMPLETED").then(|| Answer::refused(400, "blocked"))
     });
     server.add(tasks(N_TASKS));
-    let handle = TaskRunner::new(&server.client()).worker(echo()).threads(2).start().unwrap();
+    let handle = impatient(&server);
     server.wait_for_tasks(N_TASKS);
     server.wait_for("a failure in place of each", |all| {
         all.iter().filter(|r| r.is_update() && r.status() == "FAILED_WITH_TERMINAL_ERROR").count() == N_REFUSED

@@ -18,6 +18,7 @@ use crate::{
 /// Worker and workflow are made from the same constant, so that they agree: a handler with other types does not compile, and
 /// [`WorkflowBuilder::build`](crate::WorkflowBuilder::build) refuses inputs that the input type has no field for and
 /// references to outputs that the output type has no field for. An output type that is no struct is known as `result`.
+/// Whether a value fits the type of its field is not checked, nor whether a field is left out: the task then fails for good.
 /// Types with flattened fields, maps and enums are not checked.
 ///
 /// The names are those that a type is **read** by. For an input these are the ones its worker goes by; an output, which its

@@ -28,6 +28,10 @@ use record::{TaskRecord, WorkflowRecord};
 
 pub(super) use record::queue_name;
 
+/// What to do about that which is not served here.
+pub(super) const REAL_SERVER: &str =
+    "a real Conductor server does: set CONDUCTOR_SERVER_URL where the program reads it";
+
 /// Milliseconds since 1970.
 pub(super) type Millis = i64;
 

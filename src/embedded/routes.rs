@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::engine::{Answer, Command, Engine, Millis, Poll, Refusal, RefusalKind, Violation};
+use super::engine::{Answer, Command, Engine, Millis, Poll, REAL_SERVER, Refusal, RefusalKind, Violation};
 
 /// A request, taken apart.
 #[derive(Debug, Default)]
@@ -208,7 +208,7 @@ pub(super) fn respond(call: &Call, engine: &mut Engine, now: Millis) -> Outcome 
 }
 
 fn not_served(method: &str, route: &str) -> Outcome {
-    let message = format!("the embedded server does not serve {method} /{route}; a real Conductor server does");
+    let message = format!("the embedded server does not serve {method} /{route}; {REAL_SERVER}");
     Outcome::Reply(Reply::error(501, &message))
 }
 

@@ -127,7 +127,8 @@ impl RunnerHandle {
         report
     }
 
-    /// Runs until SIGTERM, SIGINT or [`RunnerControl::stop`] and stops with the runner's grace. A second signal ends the grace at once.
+    /// Runs until SIGTERM, SIGINT or [`RunnerControl::stop`] and stops with the runner's grace. A second signal ends the grace at once,
+    /// unless it comes within half a second of the first: who signals a program and its group means one.
     ///
     /// A signal between the start and this call ends the process as without it:
     /// [`TaskRunner::run_until_signal`](crate::TaskRunner::run_until_signal) leaves no such gap.

@@ -4,6 +4,7 @@ use std::{
     io,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -22,6 +23,9 @@ use crate::{
 
 /// Once caught, signals do nothing for ever; the actions give them their usual effect back while nobody listens.
 static USE: Mutex<Use> = Mutex::new(Use { n_listeners: 0, default_actions: Vec::new() });
+
+/// Who signals a program and then its group, as `timeout` and some supervisors do, has one wish, not two.
+const ONE_WISH: Duration = Duration::from_millis(500);
 
 struct Use {
     n_listeners: usize,
@@ -71,7 +75,13 @@ impl StopSignals {
         let (open, heard) = bounded(8);
         let (heard_in, alarm) = (open.clone(), Arc::clone(alarm));
         let listen = move || {
+            let mut first: Option<Instant> = None;
             for signal in signals.forever() {
+                let now = Instant::now();
+                if first.is_some_and(|first| now.duration_since(first) < ONE_WISH) {
+                    continue;
+                }
+                first.get_or_insert(now);
                 // An eighth signal and more say nothing new.
                 let _full = heard_in.try_send(signal);
             }

@@ -51,7 +51,8 @@ const LATE_BEAT_MOST: Duration = Duration::from_secs(5);
 /// It may also come to its end after the first look at the result, so there is a second.
 const SECOND_LOOK_AFTER: Duration = Duration::from_secs(1);
 
-/// This many refusals, while as many other reports got through, show that it is the report and not the server.
+/// This many refusals, while as many other reports got through, show that it is the report and not the server: if it is so
+/// for long, since a server may fail for some of the tasks and not for others.
 const SUSPECT_AFTER: u64 = 8;
 
 /// Percent of the other tries that must have got through for that; a server that fails now and then is no reason.
@@ -81,6 +82,7 @@ pub(crate) struct Delivery {
     /// refuses many.
     n_tries: AtomicU64,
     n_settled: AtomicU64,
+    patience: Duration,
     /// How many of those had failed before.
     n_recovered: AtomicU64,
     /// How many reports wait without a place, and how many may.
@@ -105,6 +107,7 @@ impl Delivery {
         on_undeliverable: Option<OnUndeliverable>,
         last_try: Arc<Mutex<Option<Instant>>>,
         most_aside: usize,
+        patience: Duration,
     ) -> Self {
         Self {
             client,
@@ -113,6 +116,7 @@ impl Delivery {
             last_try,
             n_tries: AtomicU64::new(0),
             n_settled: AtomicU64::new(0),
+            patience,
             n_recovered: AtomicU64::new(0),
             n_aside: AtomicU64::new(0),
             most_aside,
@@ -336,7 +340,11 @@ impl Delivery {
         // Of a server that fails now and then, some that have failed get through.
         let none_recovered = n_recovered == refusals.recovered_before;
         if n_others_settled >= SUSPECT_AFTER && (nearly_all || none_recovered) {
-            return true;
+            let is_over = refusals.since.elapsed() >= self.patience;
+            if !is_over {
+                self.step_aside(report);
+            }
+            return is_over;
         }
         if !none_recovered || refusals.since.elapsed() < SUSPECT_ALONE_AFTER {
             self.step_aside(report);

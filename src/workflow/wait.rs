@@ -6,18 +6,23 @@ use std::{
 };
 
 use super::{
-    CorrelationQuery, StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, check_start,
+    CorrelationQuery, StartWorkflowRequest, Workflow, WorkflowClient, WorkflowState, WorkflowStatus, check_start,
     look::{copy, rest_until},
 };
 use crate::{
     error::{Error, ErrorKind, Result, excerpt},
-    task::FAR,
+    http::{Method, Request},
+    task::{FAR, Task, TaskStatus},
 };
 
 /// The first and the longest pause between looks at a workflow that is waited for: a short one ends soon after it is done,
 /// a long one costs one request a second.
 const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What is open when the time is over is looked at once, and of many tasks some are told.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+const MOST_TOLD: usize = 3;
 
 /// The first and the longest pause before a start whose answer was lost is looked up and tried again.
 const FIRST_TRY_AFTER: Duration = Duration::from_millis(500);
@@ -103,6 +108,17 @@ fn again(outcome: &Result<Workflow>) -> Result<Workflow> {
     })
 }
 
+/// How an open task is told. Tasks for workers have the name of their definition for a type.
+fn waits_for(task: &Task) -> String {
+    let is_for_workers = task.task_type == task.task_def_name;
+    let hint = match is_for_workers && task.status == TaskStatus::Scheduled && task.poll_count == 0 {
+        true => ", which no worker has fetched: is one running for it?",
+        false => "",
+    };
+    let Task { reference_task_name: reference, task_type, status, .. } = task;
+    format!("`{}` ({}) {status}{hint}", excerpt(reference), excerpt(task_type))
+}
+
 fn unseen(workflow_id: &str) -> WorkflowState {
     WorkflowState { workflow_id: workflow_id.to_owned(), ..WorkflowState::default() }
 }
@@ -116,10 +132,28 @@ impl WorkflowClient {
     ///
     /// # Errors
     /// [`ErrorKind::Deadline`] when `deadline` passes first, with the state the workflow was in
-    /// ([`Error::workflow_state`]); otherwise when it does not exist or the server refuses.
+    /// ([`Error::workflow_state`]) and the tasks it waits for; otherwise when it does not exist or the server refuses.
     pub fn wait(&self, workflow_id: &str, deadline: Duration) -> Result<Workflow> {
         let outcome = self.wait_all(&[workflow_id], deadline).pop();
-        outcome.unwrap_or_else(|| Err(too_late(workflow_id, "has not been looked at", deadline)))
+        let outcome = outcome.unwrap_or_else(|| Err(too_late(workflow_id, "has not been looked at", deadline)));
+        outcome.map_err(|error| match error.workflow_state() {
+            Some(state) if error.kind() == ErrorKind::Deadline && state.status == WorkflowStatus::Running => {
+                let state = state.clone();
+                let what = format!("was RUNNING{}", self.open_tasks(workflow_id));
+                too_late(workflow_id, &what, deadline).with_seen(state)
+            }
+            _ => error,
+        })
+    }
+
+    /// What a workflow waits for, in words; nothing where that can't be seen in a moment.
+    fn open_tasks(&self, workflow_id: &str) -> String {
+        let about = ("get workflow", workflow_id);
+        let request = Request::new(Method::Get, "/workflow/{workflowId}", &[workflow_id], about);
+        let seen = request.and_then(|request| self.http.send(&request.within(LAST_LOOK))?.json::<Workflow>());
+        let open = seen.iter().flat_map(|workflow| &workflow.tasks).filter(|task| !task.status.is_terminal());
+        let told: Vec<_> = open.take(MOST_TOLD).map(waits_for).collect();
+        if told.is_empty() { String::new() } else { format!(", with {}", told.join(", ")) }
     }
 
     /// Waits until each of these workflows has ended, or `deadline` has passed, and returns them in the same order.

@@ -5,9 +5,9 @@ use std::{thread, time::Duration};
 
 use conductor_sync::{
     AgentCall, AgentCancel, AgentCard, Client, DoWhile, HttpRequest, KafkaMessage, McpCall, McpTools, Node,
-    PdfGeneration, ReferenceUpdate, StartWorkflowRequest, SubWorkflow, Switch, TaskDef, TaskResultStatus, TaskRunner,
-    TimeoutPolicy, Worker, WorkflowBuilder, WorkflowStatus, task_reference, workflow_field, workflow_input,
-    workflow_variable,
+    PdfGeneration, ReferenceUpdate, RetryLogic, StartWorkflowRequest, SubWorkflow, Switch, TaskDef, TaskError,
+    TaskResultStatus, TaskRunner, TimeoutPolicy, Worker, WorkflowBuilder, WorkflowStatus, task_reference,
+    workflow_field, workflow_input, workflow_variable,
 };
 use serde_json::{Value, json};
 
@@ -430,6 +430,14 @@ fn kinds_with_workers(name: &str) -> Vec<Case> {
     let dynamic_flow = flow("dynamic").task_definition(TaskDef::new(name)).task(&dynamic);
     let simple = Node::simple(name, "s").input("x", workflow_input("x"));
     let alone = Node::simple(name, "alone").input("x", 1).timeout(Duration::from_secs(77), TimeoutPolicy::Retry);
+    let flaky = |reference: &str| {
+        let retried = TaskDef::new(name).retries(2, RetryLogic::Fixed, Duration::from_secs(1));
+        Node::simple(name, reference).input("x", 1).input("n_failures", 1).own_definition(retried)
+    };
+    let branches = ["a", "b", "c", "d"].map(flaky);
+    let (first, last) = (branches[0].output("y"), branches[3].output("y"));
+    let fork = Node::fork("retried", branches.map(|branch| [branch])).noops_at_the_ends();
+    let fork_flow = flow("fork_retried").task(fork).output("first", first).output("last", last);
     let many = Node::dynamic_fork("many", name, workflow_input("list"));
     let again = Node::dynamic_fork("again", name, workflow_input("list"));
     let (second, first_again) = (format!("_{name}_1.y"), format!("_again_{name}_0.y"));
@@ -443,6 +451,7 @@ fn kinds_with_workers(name: &str) -> Vec<Case> {
             json!({"x": 8}),
             json!({"y": 9, "id": null}),
         ),
+        case("FORK_JOIN", fork_flow, json!({}), json!({"first": 2, "last": 2})),
         case("SIMPLE", flow("alone").task(&alone).output("y", alone.output("y")), json!({}), json!({"y": 2})),
         case(
             "FORK_JOIN_DYNAMIC",
@@ -483,6 +492,8 @@ fn fork_and_switch_in_a_loop() -> Case {
 #[derive(serde::Deserialize)]
 struct Number {
     x: i64,
+    #[serde(default)]
+    n_failures: u32,
 }
 
 #[test]
@@ -524,7 +535,10 @@ fn every_kind_runs_to_its_output() {
         let adds = Worker::new(&*name, |cx, n: Number| {
             // An empty line does no harm.
             cx.log("");
-            Ok(json!({"y": n.x + 1}))
+            match cx.attempt() < n.n_failures {
+                true => Err(TaskError::failed("not yet")),
+                false => Ok(json!({"y": n.x + 1})),
+            }
         });
         let runner = TaskRunner::new(client).worker(adds).start().unwrap();
         let told: Vec<_> = cases.iter().map(|case| scope.spawn(move || tell(client, case))).collect();

@@ -9,7 +9,7 @@ use crate::{
     metadata::{TaskDef, WorkflowDef, WorkflowTask},
 };
 
-use super::{Refusal, Violation};
+use super::{REAL_SERVER, Refusal, Violation};
 
 /// A text that must not be empty; the server tells a missing one from an empty one.
 fn required(extra: &Extra, name: &'static str, value: &str, path: String, message: &str) -> Option<Violation> {
@@ -161,7 +161,7 @@ pub(super) fn check_served(def: &WorkflowDef) -> Result<(), Refusal> {
     match others.is_empty() {
         true => Ok(()),
         false => Err(Refusal::not_served(format!(
-            "the embedded server executes SIMPLE tasks only; workflow {} has {}",
+            "the embedded server executes SIMPLE tasks only; workflow {} has {}; {REAL_SERVER}",
             def.name,
             others.join(", ")
         ))),
