@@ -276,7 +276,8 @@ fn a_large_result_whose_connection_alone_is_reset_each_time_is_set_aside() {
     server.add([task_with("large", json!({"inputData": {"size": 2_000_000}}))]);
     let of_size = |_: &_, input: Value| Ok("x".repeat(usize::try_from(input["size"].as_u64().unwrap_or(1)).unwrap()));
     let worker = Worker::new("job", of_size).poll_timeout(Duration::from_millis(200));
-    let handle = TaskRunner::new(&server.client()).worker(worker).threads(4).start().unwrap();
+    let runner = TaskRunner::new(&server.client()).worker(worker).threads(4);
+    let handle = runner.undeliverable_after(Duration::ZERO).start().unwrap();
     // Others get through all the while.
     let mut n_others: usize = 0;
     let is_settled = |all: &[Request]| all.iter().any(|r| r.is_update() && r.status().starts_with("FAILED"));

@@ -55,6 +55,8 @@ struct Queue {
     /// One of the threads looks for all.
     is_led: bool,
     last_look: Option<Instant>,
+    /// When the tasks of one whose time was over were looked at.
+    last_tasks: Option<Instant>,
     /// The last look was for several threads, or not all could be looked at with it.
     is_crowded: bool,
     /// It was one from the second line.
@@ -241,6 +243,16 @@ impl Lead<'_> {
 }
 
 impl Looks {
+    /// Whether the tasks of one whose time is over may be looked at too; that is as rare as other looks.
+    pub(super) fn may_look_at_tasks(&self) -> bool {
+        let (mut queue, now) = (self.queue(), Instant::now());
+        let may = queue.last_tasks.is_none_or(|last| now.duration_since(last) >= GAP);
+        if may {
+            queue.last_tasks = Some(now);
+        }
+        may
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         // Each change leaves it whole.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)

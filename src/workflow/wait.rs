@@ -139,7 +139,10 @@ impl WorkflowClient {
         outcome.map_err(|error| match error.workflow_state() {
             Some(state) if error.kind() == ErrorKind::Deadline && state.status == WorkflowStatus::Running => {
                 let state = state.clone();
-                let what = format!("was RUNNING{}", self.open_tasks(workflow_id));
+                let what = match self.looks.may_look_at_tasks() {
+                    true => format!("was RUNNING{}", self.open_tasks(workflow_id)),
+                    false => "was RUNNING".to_owned(),
+                };
                 too_late(workflow_id, &what, deadline).with_seen(state)
             }
             _ => error,
