@@ -416,7 +416,7 @@ impl<'a> Checker<'a> {
                 let is_meant =
                     |value: &String| task.decision_cases.contains_key(value) || !task.default_case.is_empty();
                 if let Some(value) = value.filter(|value| !is_meant(value)) {
-                    self.found(place, format_args!("the value is always `{value}`, for which there is no case"));
+                    self.found(place, format_args!("the value is always `{value}`, for which there is no case: is `workflow_input` or an output meant?"));
                 }
             }
             Some("javascript" | "graaljs") => {

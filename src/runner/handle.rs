@@ -262,6 +262,11 @@ impl RunnerHandle {
 impl Drop for RunnerHandle {
     fn drop(&mut self) {
         if !self.stopped {
+            if self.readiness.is_in_trouble() {
+                log::warn!(
+                    "the runner's handle is dropped while not all workers poll, and the runner stops: keep the handle"
+                );
+            }
             let _report = self.stop_all(self.grace, None);
         }
         if self.alarm.take_panic().is_some() {

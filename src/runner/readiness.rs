@@ -95,6 +95,11 @@ impl Readiness {
         self.changed.notify_all();
     }
 
+    /// Whether a worker that shall poll does not, while nobody stops the runner.
+    pub(crate) fn is_in_trouble(&self) -> bool {
+        !self.stopped.load(Ordering::Acquire) && self.workers().values().any(Polling::is_trouble)
+    }
+
     /// What keeps the runner from being ready; empty when nothing does.
     pub(crate) fn problems(&self) -> Vec<String> {
         if self.stopped.load(Ordering::Acquire) {

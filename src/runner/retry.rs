@@ -90,6 +90,8 @@ impl<T> RetryQueue<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Trouble {
     since: Option<Since>,
+    /// When the last one was over, and how long it had to be calm for that.
+    over: Option<(Instant, Duration)>,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,8 @@ struct Since {
     say_again_after: Duration,
     failed: Instant,
     n_failures: u64,
+    /// How long it must work before it counts as over.
+    calm: Duration,
 }
 
 /// How many lines of a kind may be logged in a while, whoever has reason to.
@@ -152,15 +156,22 @@ impl Trouble {
     const FIRST_SUMMARY_AFTER: Duration = Duration::from_secs(30);
     const SUMMARY_AT_LEAST_EVERY: Duration = Duration::from_secs(240);
     const CALM: Duration = Duration::from_secs(5);
+    /// One that begins so soon after another has to be calm for twice as long, up to the second time: then a server that fails
+    /// every few seconds, for ever, is one trouble.
+    const SOON: Duration = Duration::from_secs(60);
+    const LONGEST_CALM: Duration = Duration::from_secs(120);
 
     pub(crate) fn failed(&mut self, now: Instant) -> Option<Notice> {
         let Some(since) = &mut self.since else {
+            let last = self.over.filter(|(over, _)| now.duration_since(*over) < Self::SOON);
+            let calm = last.map_or(Self::CALM, |(_, calm)| (calm * 2).min(Self::LONGEST_CALM));
             self.since = Some(Since {
                 began: now,
                 said: now,
                 say_again_after: Self::FIRST_SUMMARY_AFTER,
                 failed: now,
                 n_failures: 1,
+                calm,
             });
             return Some(Notice::Began);
         };
@@ -177,10 +188,11 @@ impl Trouble {
     /// It is over only once it has worked for a while: what fails now and then is one trouble, not many.
     pub(crate) fn worked(&mut self, now: Instant) -> Option<Notice> {
         let since = self.since.as_ref()?;
-        if now.duration_since(since.failed) < Self::CALM {
+        if now.duration_since(since.failed) < since.calm {
             return None;
         }
         let over = Notice::Over(since.failed.duration_since(since.began), since.n_failures);
+        self.over = Some((now, since.calm));
         self.since = None;
         Some(over)
     }
@@ -252,6 +264,19 @@ mod tests {
             trouble.worked(now).is_some() | (n % 2 == 0 && trouble.failed(now).is_some())
         });
         assert_eq!(lines.count(), 1);
+    }
+
+    #[test]
+    fn a_server_that_fails_every_few_seconds_for_hours_is_worth_few_lines() {
+        let start = Instant::now();
+        let mut trouble = Trouble::default();
+        let hours = |n: u64| {
+            let now = start + Duration::from_secs(n);
+            [trouble.worked(now), (n % 10 == 0).then(|| trouble.failed(now)).flatten()]
+        };
+        let lines: Vec<_> = (0..3 * 3600).flat_map(hours).flatten().collect();
+        assert!(lines.iter().filter(|line| **line == Notice::Began).count() <= 3, "{lines:?}");
+        assert!(lines.len() < 60, "{lines:?}");
     }
 
     #[test]
