@@ -301,7 +301,7 @@ impl TaskResult {
     /// Sets how long an IN_PROGRESS task stays hidden; rounded up to whole seconds.
     #[must_use]
     pub fn callback_after(mut self, pause: Duration) -> Self {
-        self.callback_after_seconds = whole_seconds(pause).min(LONGEST_CALLBACK);
+        self.callback_after_seconds = whole_seconds(pause);
         self
     }
 
@@ -686,9 +686,6 @@ fn check_type(operation: &str, task_type: &str) -> Result<()> {
         false => Ok(()),
     }
 }
-
-/// So many seconds the server can still add to a time in milliseconds; with far more the task never comes back (3.32.1).
-const LONGEST_CALLBACK: i64 = i32::MAX as i64;
 
 /// The server reads the number of tasks as a 32-bit integer.
 const MAX_POLL_COUNT: usize = i32::MAX as usize;
