@@ -35,7 +35,7 @@ use crate::{
     http::problem_with_name,
     metrics::{Metrics, MetricsServer},
     task::{FAR, MAX_POLL_TIMEOUT},
-    worker::{Worker, callback::Callback},
+    worker::{LEAST_INTERVAL, Worker, callback::Callback},
 };
 use crew::{Alarm, Crew};
 use execute::{Assigned, execute};
@@ -68,9 +68,6 @@ const MOST_NAME_BYTES: usize = 2000;
 
 /// What an answer may take on its way when the server has held its poll: with less, tasks may be lost with a late answer.
 const POLL_MARGIN: Duration = Duration::from_secs(1);
-
-/// A task is not asked about more often.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Also with one task at a time, one more thread than is waiting for an answer: the next report or heartbeat shall not wait.
 const LEAST_CREW: usize = 2;
@@ -159,7 +156,7 @@ impl TaskRunner {
     /// Sets how often the server is asked about a task that runs long, so that its handler learns of its end. Each such task
     /// costs a request in that time. At least 10 ms; defaults to 30 s.
     pub fn cancellation_check(mut self, every: Duration) -> Self {
-        self.check_every = every.clamp(SHORTEST_INTERVAL, FAR);
+        self.check_every = every.clamp(LEAST_INTERVAL, FAR);
         self
     }
 

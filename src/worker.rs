@@ -66,8 +66,8 @@ pub struct Worker {
     handler: Handler,
 }
 
-/// More heartbeats than that are of no use to any lease.
-const LEAST_INTERVAL: Duration = Duration::from_millis(10);
+/// What concerns one task is not sent more often: no lease needs that.
+pub(crate) const LEAST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// When heartbeats are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
