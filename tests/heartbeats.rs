@@ -41,6 +41,27 @@ fn watching(enough: impl Fn(&TaskContext) -> bool + Send + Sync + 'static) -> Wo
     worker.poll_timeout(Duration::from_millis(200))
 }
 
+/// Answers each heartbeat with `met`, which opens the gate, and everything else as told.
+fn heartbeats_meet(
+    met: Answer,
+    gate: &Gate,
+    others: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static,
+) -> Server {
+    let gate = gate.clone();
+    Server::start(move |r| {
+        if r.is_heartbeat() {
+            gate.open();
+            return Some(met.clone());
+        }
+        others(r)
+    })
+}
+
+/// What a look at a task finds that has ended.
+fn completed(id: &str) -> Answer {
+    Answer::json(200, &task_with(id, json!({"status": "COMPLETED"})))
+}
+
 fn n_heartbeats(all: &[Request], task_id: &str) -> usize {
     all.iter().filter(|r| r.is_heartbeat() && r.task_id() == task_id).count()
 }
@@ -152,7 +173,7 @@ fn a_heartbeat_that_fails_is_tried_again_and_does_no_harm() {
     .map(|(what, answer)| {
         let server = Server::start(move |r| match &r.call {
             Call::Heartbeat(_) if r.nth < 3 => Some(answer.clone()),
-            Call::Get(id) => Some(Answer::json(200, &task_with(id, json!({"status": "COMPLETED"})))),
+            Call::Get(id) => Some(completed(id)),
             _ => None,
         });
         server.add([short("t0")]);
@@ -172,13 +193,8 @@ fn a_heartbeat_that_fails_is_tried_again_and_does_no_harm() {
 #[test]
 fn a_result_comes_after_the_end_of_a_heartbeat_that_is_never_answered_and_is_looked_at() {
     let gate = Gate::new();
-    let seen = gate.clone();
-    let server = Server::start(move |r| match &r.call {
-        Call::Heartbeat(_) => {
-            seen.open();
-            Some(Answer::Never)
-        }
-        Call::Get(id) => Some(Answer::json(200, &task_with(id, json!({"status": "COMPLETED"})))),
+    let server = heartbeats_meet(Answer::Never, &gate, move |r| match &r.call {
+        Call::Get(id) => Some(completed(id)),
         _ => None,
     });
     server.add([short("t0")]);
@@ -204,17 +220,12 @@ fn a_result_comes_after_the_end_of_a_heartbeat_that_is_never_answered_and_is_loo
 #[test]
 fn a_result_that_a_late_heartbeat_has_undone_is_sent_again() {
     let gate = Gate::new();
-    let seen = gate.clone();
-    let server = Server::start(move |r| match &r.call {
-        Call::Heartbeat(_) => {
-            seen.open();
-            Some(Answer::Reset)
-        }
+    let server = heartbeats_meet(Answer::Reset, &gate, move |r| match &r.call {
         // The first look fails. The next is before the result, and after two results the task is still as the heartbeat
         // has left it.
         Call::Get(_) if r.nth == 0 => Some(Answer::html(502)),
         Call::Get(id) if r.nth < 4 => Some(Answer::json(200, &task(id))),
-        Call::Get(id) => Some(Answer::json(200, &task_with(id, json!({"status": "COMPLETED"})))),
+        Call::Get(id) => Some(completed(id)),
         _ => None,
     });
     server.add([short("t0")]);
@@ -231,12 +242,7 @@ fn a_result_that_a_late_heartbeat_has_undone_is_sent_again() {
 #[test]
 fn a_result_after_an_unanswered_heartbeat_is_sent_although_no_look_is_answered() {
     let gate = Gate::new();
-    let seen = gate.clone();
-    let server = Server::start(move |r| match &r.call {
-        Call::Heartbeat(_) => {
-            seen.open();
-            Some(Answer::Reset)
-        }
+    let server = heartbeats_meet(Answer::Reset, &gate, move |r| match &r.call {
         Call::Get(_) => Some(Answer::html(503)),
         _ => None,
     });
@@ -250,12 +256,7 @@ fn a_result_after_an_unanswered_heartbeat_is_sent_although_no_look_is_answered()
 #[test]
 fn an_acknowledged_result_that_is_still_looked_at_counts_as_delivered() {
     let gate = Gate::new();
-    let seen = gate.clone();
-    let server = Server::start(move |r| match &r.call {
-        Call::Heartbeat(_) => {
-            seen.open();
-            Some(Answer::Reset)
-        }
+    let server = heartbeats_meet(Answer::Reset, &gate, move |r| match &r.call {
         // The first tells that the server is there.
         Call::Get(id) if r.nth == 0 => Some(Answer::json(200, &task(id))),
         Call::Get(_) => Some(Answer::Never),
@@ -274,13 +275,8 @@ fn an_acknowledged_result_that_is_still_looked_at_counts_as_delivered() {
 #[test]
 fn a_stop_sends_a_result_although_a_heartbeat_is_never_answered() {
     let gate = Gate::new();
-    let seen = gate.clone();
-    let server = Server::start(move |r| match &r.call {
-        Call::Heartbeat(_) => {
-            seen.open();
-            Some(Answer::Never)
-        }
-        Call::Get(id) => Some(Answer::json(200, &task_with(id, json!({"status": "COMPLETED"})))),
+    let server = heartbeats_meet(Answer::Never, &gate, move |r| match &r.call {
+        Call::Get(id) => Some(completed(id)),
         _ => None,
     });
     server.add([task("t0")]);
@@ -296,15 +292,11 @@ fn a_stop_sends_a_result_although_a_heartbeat_is_never_answered() {
 #[test]
 fn the_doubt_about_a_heartbeat_outlives_an_in_progress_result() {
     let gate = Gate::new();
-    let (seen, is_reported) = (gate.clone(), AtomicBool::new(false));
+    let is_reported = AtomicBool::new(false);
     let back = task_with("t0", json!({"pollCount": 2}));
-    let server = Server::start(move |r| match &r.call {
-        Call::Heartbeat(_) => {
-            seen.open();
-            Some(Answer::Reset)
-        }
+    let server = heartbeats_meet(Answer::Reset, &gate, move |r| match &r.call {
         Call::Get(id) if r.nth < 2 => Some(Answer::json(200, &task(id))),
-        Call::Get(id) => Some(Answer::json(200, &task_with(id, json!({"status": "COMPLETED"})))),
+        Call::Get(id) => Some(completed(id)),
         Call::Update(_) if r.nth == 0 => {
             is_reported.store(true, Ordering::Release);
             None
