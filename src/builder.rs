@@ -46,6 +46,8 @@ enum Note {
     Outputs(String, Vec<&'static str>),
     /// A setting that can't be used: the reference name, and what is wrong.
     Unusable(String, String),
+    /// Tasks that are inside each other to this depth are left out, so that nothing has to go as deep.
+    TooDeep(usize),
 }
 
 /// For timeouts.
@@ -216,6 +218,10 @@ impl Node {
         let mut tasks = Vec::new();
         for node in nodes {
             let node: Self = node.into();
+            if let Some(depth) = check::too_deep(std::slice::from_ref(&node.task)) {
+                notes.push(Note::TooDeep(depth));
+                continue;
+            }
             tasks.push(node.task);
             tasks.extend(node.join);
             notes.extend(node.notes);

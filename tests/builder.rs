@@ -38,7 +38,8 @@ use serde::{Deserialize, Serialize};
 #[expect(clippy::disallowed_methods, reason = "only a test that needs the real server asks where it is")]
 fn real_config() -> Option<Config> {
     let url = std::env::var("CONDUCTOR_SERVER_URL").ok()?;
-    Some(Config::new(&url).unwrap())
+    // Where hundreds of workflows start at once, the server may take its time for one.
+    Some(Config::new(&url).unwrap().request_timeout(Duration::from_secs(60)))
 }
 
 fn real() -> Option<Client> {
@@ -130,6 +131,10 @@ fn two_different_definitions_of_one_name_are_refused() {
     let child = |n: &str| WorkflowBuilder::new("child").task(Node::noop(n));
     let sub = |reference: &str, n| Node::sub_workflow(reference, SubWorkflow::registered(&child(n)));
     check(&flow().task(sub("a", "x")).task(sub("b", "y")), &["sub-workflow child: there are two different ones"]);
+    // Written last, the workflow would take the place of the other.
+    let same = WorkflowBuilder::new("child").task(sub("a", "x"));
+    check(&same, &["sub-workflow child: there are two different ones"]);
+    same.version(2).build().unwrap();
     flow().task(sub("a", "x")).task(sub("b", "x")).build().unwrap();
 }
 
@@ -252,9 +257,15 @@ fn what_is_nested_too_deep_is_refused() {
     };
     let def = nested(37).build().unwrap();
     assert_eq!(serde_json::from_str::<WorkflowDef>(&serde_json::to_string(&def).unwrap()).unwrap(), def);
-    for n_levels in [40, 100, 500] {
+    for n_levels in [40, 100, 500, 5000] {
         check(&nested(n_levels), &["levels deep in JSON"]);
     }
+    // By reference, which copies it.
+    let mut node = Node::noop("innermost");
+    for at in 0..5000 {
+        node = Node::switch(format!("s{at}"), Switch::on(1).case("1", [&node]));
+    }
+    check(&flow().task(&node), &["levels deep in JSON"]);
     let mut child = WorkflowBuilder::new("child").task(Node::noop("n"));
     for _ in 0..40 {
         child = WorkflowBuilder::new("child").task(Node::sub_workflow("sub", SubWorkflow::inline(&child)));

@@ -29,7 +29,9 @@ const MOST_LEVELS: usize = 20;
 pub(super) fn findings(def: &WorkflowDef, notes: &[Note]) -> Vec<String> {
     let mut findings = checked(def, notes, 0);
     let mut tasks: BTreeMap<&str, &TaskDef> = BTreeMap::new();
-    let mut children: BTreeMap<_, &WorkflowDef> = BTreeMap::new();
+    let version = |def: &WorkflowDef| def.version.unwrap_or(1);
+    // A sub-workflow that is called like the workflow itself would be overwritten by it.
+    let mut children = BTreeMap::from([((&*def.name, version(def)), def)]);
     for note in notes {
         match note {
             Note::Definition(task) => {
@@ -40,7 +42,7 @@ pub(super) fn findings(def: &WorkflowDef, notes: &[Note]) -> Vec<String> {
                 findings.extend(problems.map(|what| format!("task definition {}: {what}", task.name)));
             }
             Note::SubWorkflow(child) => {
-                let other = children.insert((&child.name, child.version), child);
+                let other = children.insert((&*child.name, version(child)), child);
                 if other.is_some_and(|other| other != &**child) {
                     findings.push(format!("sub-workflow {}: there are two different ones", child.name));
                 }
@@ -60,6 +62,7 @@ fn checked(def: &WorkflowDef, notes: &[Note], level: usize) -> Vec<String> {
 struct Checker<'a> {
     def: &'a WorkflowDef,
     level: usize,
+    too_deep: Option<usize>,
     places: Places<'a>,
     outputs: BTreeMap<&'a str, &'a [&'static str]>,
     inputs: BTreeMap<&'a str, &'a [&'static str]>,
@@ -73,6 +76,7 @@ impl<'a> Checker<'a> {
         let mut this = Self {
             def,
             level,
+            too_deep: None,
             places: Places::default(),
             outputs: BTreeMap::new(),
             inputs: BTreeMap::new(),
@@ -87,6 +91,7 @@ impl<'a> Checker<'a> {
                 Note::SubWorkflow(child) => drop(this.children.insert((&child.name, child.version), child)),
                 Note::Definition(task) => drop(this.templates.insert(&task.name, &task.input_template)),
                 Note::Unusable(reference, what) => this.findings.push(format!("{reference}: {what}")),
+                Note::TooDeep(depth) => this.too_deep = Some(*depth),
             }
         }
         this
@@ -124,7 +129,7 @@ impl<'a> Checker<'a> {
         for what in policy.into_iter().chain(rate_limit).chain(schemas) {
             self.found("workflow", what);
         }
-        if let Some(depth) = nesting(def) {
+        if let Some(depth) = self.too_deep.or_else(|| nesting(def)) {
             let what = format!("it is nested {depth} levels deep in JSON, which this client could not read back");
             return self.found("workflow", what);
         }
@@ -604,6 +609,7 @@ impl<'a> Checker<'a> {
 
     fn reference(&mut self, reference: &str, at: At, place: &str) {
         let parts = expression::parts(reference);
+        let parts: Vec<_> = parts.iter().map(String::as_str).collect();
         let Some(root) = parts.first().filter(|_| !reference.trim().is_empty()) else {
             return self.found(place, "`${}` refers to nothing");
         };
@@ -681,12 +687,17 @@ fn is_upper_case(root: &str) -> bool {
     root.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
+/// How deep the JSON of tasks is at least, where they are too many inside each other.
+pub(super) fn too_deep(tasks: &[WorkflowTask]) -> Option<usize> {
+    // Each task inside another takes two levels or three.
+    let depth = 2 * place::depth(tasks);
+    (depth > MOST_JSON_LEVELS).then_some(depth)
+}
+
 /// How deep the JSON of a definition is, where that is too deep.
 fn nesting(def: &WorkflowDef) -> Option<usize> {
-    // Each task inside another takes two levels or three.
-    let depth = place::depth(&def.tasks);
-    if depth > MOST_JSON_LEVELS / 2 {
-        return Some(2 * depth);
+    if let Some(depth) = too_deep(&def.tasks) {
+        return Some(depth);
     }
     let text = RawJson::new(def).ok()?;
     Some(expression::depth(text.get())).filter(|depth| *depth > MOST_JSON_LEVELS)
@@ -698,9 +709,10 @@ fn inputs_used(def: &WorkflowDef) -> Option<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for (_, text) in expression::texts(&text) {
         for reference in expression::references(&text) {
-            if let ["workflow", "input", rest @ ..] = &*expression::parts(reference) {
-                let name = rest.first().filter(|name| !name.contains(['$', '*']))?;
-                names.insert((*name).to_owned());
+            let parts = expression::parts(reference);
+            if parts.len() > 1 && parts[..2] == ["workflow", "input"] {
+                let name = parts.into_iter().nth(2).filter(|name| !name.contains(['$', '*']))?;
+                names.insert(name);
             }
         }
     }

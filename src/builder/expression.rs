@@ -74,10 +74,36 @@ fn collect(value: &Value, path: &mut String, found: &mut Vec<(String, String)>) 
 }
 
 /// The parts of a path: what it begins with as it is, then names and indices without quotes.
-pub(super) fn parts(path: &str) -> Vec<&str> {
+pub(super) fn parts(path: &str) -> Vec<String> {
     let end = path.find(['.', '[']).unwrap_or(path.len());
-    let below = path[end..].split(['.', '[', ']']).map(|part| part.trim_matches(['\'', '"']));
-    std::iter::once(&path[..end]).chain(below).filter(|part| !part.is_empty()).collect()
+    let mut parts = vec![path[..end].to_owned()];
+    let mut rest = &path[end..];
+    while !rest.is_empty() {
+        let part;
+        (part, rest) = quoted(rest).unwrap_or_else(|| {
+            let bare = &rest[1..];
+            let (part, rest) = bare.split_at(bare.find(['.', '[', ']']).unwrap_or(bare.len()));
+            (part.trim_matches(['\'', '"']).to_owned(), rest)
+        });
+        parts.push(part);
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// The name in `['name']` or `["name"]`, which may hold dots and brackets, and what follows.
+fn quoted(path: &str) -> Option<(String, &str)> {
+    let (inside, end) =
+        if let Some(inside) = path.strip_prefix("['") { (inside, "']") } else { (path.strip_prefix("[\"")?, "\"]") };
+    let mut name = String::new();
+    let mut chars = inside.char_indices();
+    while let Some((at, c)) = chars.next() {
+        if let Some(rest) = inside[at..].strip_prefix(end) {
+            return Some((name, rest));
+        }
+        name.push(if c == '\\' { chars.next()?.1 } else { c });
+    }
+    None
 }
 
 /// Whether the server can't read this as a path.
@@ -217,6 +243,9 @@ mod tests {
         for (path, expected) in [
             ("a.output.b[0].c", vec!["a", "output", "b", "0", "c"]),
             ("a]'b.output['c d']", vec!["a]'b", "output", "c d"]),
+            ("a.output['c.d'][\"e[0]'].f\"].g[1]", vec!["a", "output", "c.d", "e[0]'].f", "g", "1"]),
+            ("a.output['it\\'s']['\\\\'].x", vec!["a", "output", "it's", "\\", "x"]),
+            ("a.output['b.c", vec!["a", "output", "b", "c"]),
             ("a", vec!["a"]),
             ("", vec![]),
         ] {

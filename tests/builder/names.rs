@@ -76,3 +76,20 @@ fn fields_of_any_name_are_found() {
     let lost: Vec<_> = input.keys().filter(|name| found[*name].decode::<Value>().unwrap() != true).collect();
     assert!(lost.is_empty(), "{lost:?}");
 }
+
+#[test]
+fn a_name_in_quotes_may_hold_dots_and_brackets() {
+    let set = |name: &str| Node::set_variable("set", name, true);
+    let flow = |name: &str, path: &str| {
+        WorkflowBuilder::new(unique("builder_quoted"))
+            .task(set(name))
+            .output("found", format!("${{workflow.variables{path}}}"))
+    };
+    assert!(flow("a.b", ".a.b").build().unwrap_err().to_string().contains("no variable `a`"));
+    for (name, path) in [("a.b", "['a.b']"), ("a[0]", "['a[0]']"), ("a]", "[\"a]\"]"), ("it's", "['it\\'s']")] {
+        let def = flow(name, path).build().unwrap();
+        let Some(client) = real() else { continue };
+        let found = output(&client, &def, "{}".parse().unwrap()).unwrap();
+        assert!(found["found"].decode::<bool>().unwrap(), "{path}");
+    }
+}
