@@ -516,7 +516,7 @@ impl Build {
                 (None, Some(pool)) => Clone::clone(pool),
                 (None, None) => shared.insert(self.start_pool("work", runner.n_threads, handle)?).clone(),
             };
-            let own = worker.most_at_once().map(Places::new);
+            let own = worker.most_at_once().map(|n| Places::new(n.min(runner.n_threads)));
             let polling = self.polling(runner, worker, SlotSource { pool: places, own }, assigned);
             let (changed_in, changed) = bounded(1);
             let paused = Arc::clone(&polling.paused);

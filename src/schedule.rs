@@ -174,6 +174,12 @@ times! {
     }
 }
 
+/// What to do about a cron expression that the server can't read, where that is plain.
+fn advice(cron: &str) -> &'static str {
+    let is_whole = cron.starts_with('@') || cron.split_whitespace().count() == 6;
+    if is_whole { "" } else { ", which needs six fields, the first for seconds," }
+}
+
 /// When a cron expression would be due: for [`ScheduleClient::next_runs_between`].
 #[derive(Clone, Debug)]
 #[must_use]
@@ -317,7 +323,7 @@ impl ScheduleClient {
         for cron in expressions {
             // The server says that one is bad, and not which.
             self.runs(about, &NextRunsQuery::new(cron).limit(1)).map_err(|error| match error.status() {
-                Some(500) => error.with_part(&format!("cron_expression `{}`", excerpt(cron))),
+                Some(500) => error.with_part(&format!("cron_expression `{}`{}", excerpt(cron), advice(cron))),
                 _ => error,
             })?;
         }
@@ -456,7 +462,10 @@ impl ScheduleClient {
         if begins.zip(*ends).is_some_and(|(begins, ends)| ends < begins) {
             return Err(Error::invalid(about.0, "ends must not be before begins"));
         }
-        self.runs(about, query)
+        self.runs(about, query).map_err(|error| match error.status() {
+            Some(500) => error.with_part(&format!("cron{}", advice(cron))),
+            _ => error,
+        })
     }
 
     fn runs(&self, about: (&'static str, &str), query: &NextRunsQuery) -> Result<Vec<SystemTime>> {

@@ -128,7 +128,7 @@ impl WorkflowClient {
     ///
     /// It looks at once, after 50 ms, then less and less often, down to once a second: `GET /workflow/{workflowId}/status`. Many threads
     /// that wait at the same time share their looks: see [`WorkflowClient::wait_all`]. A server that can't be reached is asked
-    /// again until the deadline.
+    /// again until the deadline. What is asked when that passes is waited for, a second or two.
     ///
     /// # Errors
     /// [`ErrorKind::Deadline`] when `deadline` passes first, with the state the workflow was in
