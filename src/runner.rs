@@ -22,7 +22,7 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
     panic::catch_unwind,
     process,
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
 };
@@ -329,7 +329,8 @@ struct Build {
     stop: Receiver<()>,
     stopping: Arc<AtomicBool>,
     last_try: Arc<Mutex<Option<Instant>>>,
-    too_late: Arc<OnceLock<Instant>>,
+    in_time: Option<Sender<()>>,
+    too_late: Receiver<()>,
     register: Arc<Register>,
     nudge: Receiver<()>,
     outbox: Outbox,
@@ -349,6 +350,7 @@ impl Build {
         let readiness = Arc::new(Readiness::new(runner.workers.iter().map(|w| (w.task_type(), w.domain_name()))));
         let (alarm, stop) = Alarm::new(runner.client.metrics().clone(), Arc::clone(&readiness));
         let (nudge_in, nudge) = bounded(1);
+        let (in_time, too_late) = bounded(1);
         let register = Arc::new(Register::new(runner.check_every, nudge_in));
         let shared = runner.workers.iter().any(|w| w.n_dedicated_threads().is_none());
         let dedicated: usize = runner.workers.iter().filter_map(Worker::n_dedicated_threads).sum();
@@ -365,7 +367,8 @@ impl Build {
             stop,
             stopping,
             last_try,
-            too_late: Arc::new(OnceLock::new()),
+            in_time: Some(in_time),
+            too_late,
             register,
             nudge,
             outbox: Outbox { places: Places::new(n_places), reports: reports_in, over },
@@ -395,7 +398,7 @@ impl Build {
             stopping: Arc::clone(&self.stopping),
             last_try: Arc::clone(&self.last_try),
             retries: None,
-            too_late: Arc::clone(&self.too_late),
+            in_time: self.in_time.take(),
             register: Arc::clone(&self.register),
             readiness: Arc::clone(&self.readiness),
             waiting: Vec::new(),
@@ -562,6 +565,7 @@ impl Build {
             told: Arc::clone(&self.told),
             pace: Arc::default(),
             stop: self.stop.clone(),
+            too_late: self.too_late.clone(),
         }
     }
 
@@ -589,7 +593,7 @@ impl Build {
         for _ in 0..n_threads {
             let metrics = handle.metrics.clone();
             let (alarm, register, too_late) =
-                (Arc::clone(&self.alarm), Arc::clone(&self.register), Arc::clone(&self.too_late));
+                (Arc::clone(&self.alarm), Arc::clone(&self.register), self.too_late.clone());
             let (assigned, outbox, alive, name) =
                 (assigned.clone(), self.outbox.clone(), alive.clone(), name.to_owned());
             pool.execute(move || {

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Answer, PATIENCE, Request, Server, quiet_handlers, start, stop_clean, task, task_with};
+use common::{Answer, Gate, PATIENCE, Request, Server, quiet_handlers, start, stop_clean, task, task_with};
 use conductor_sync::{Client, Config, TaskError, TaskRunner, Worker};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Value, json};
@@ -136,6 +136,51 @@ fn a_handler_that_always_panics_is_worth_a_few_lines() {
     // Threads count one after another, yet a later one may be the first to write.
     assert_eq!(times.collect::<BTreeSet<_>>(), BTreeSet::from([1, 2, 4, 8, 16, 32, 64]), "{lines:#?}");
     assert_eq!(lines.len(), 7, "{lines:#?}");
+}
+
+#[test]
+fn results_that_a_server_refuses_all_the_time_are_worth_a_few_errors() {
+    const MANY: usize = 200;
+    let _alone = listen();
+    let server =
+        Server::start(|r| (r.is_update() && r.status() == "COMPLETED").then(|| Answer::refused(413, "too large")));
+    server.add((0..MANY).map(|n| task(&format!("t{n}"))));
+    let handle = start(&server, echo());
+    server.wait_for("failures in their place", |all| {
+        all.iter().filter(|r| r.status() == "FAILED_WITH_TERMINAL_ERROR").count() == MANY
+    });
+    stop_clean(handle);
+    let n_lines = |most: Level| {
+        let lines = LINES.lines();
+        lines.iter().filter(|(level, text)| *level <= most && text.starts_with("result set aside")).count()
+    };
+    assert!((20..100).contains(&n_lines(Level::Error)), "{}", n_lines(Level::Error));
+    assert_eq!(n_lines(Level::Info), MANY);
+}
+
+#[test]
+fn heartbeats_that_fail_are_warned_of_once() {
+    let _alone = listen();
+    let is_cured = Arc::new(AtomicBool::new(false));
+    let cured = Arc::clone(&is_cured);
+    let server = Server::start(move |r| {
+        (r.is_heartbeat() && !cured.load(Ordering::Acquire)).then(|| Answer::refused(500, "database is locked"))
+    });
+    server.add([task_with("t0", json!({"responseTimeoutSeconds": 1}))]);
+    let gate = Gate::new();
+    let wait = gate.clone();
+    let worker = Worker::new("job", move |_, input: Value| {
+        wait.pass();
+        Ok(input)
+    });
+    let handle = start(&server, worker);
+    server.wait_for("heartbeats", |all| all.iter().filter(|r| r.is_heartbeat() && r.answered.is_some()).count() >= 4);
+    is_cured.store(true, Ordering::Release);
+    LINES.wait_for("heartbeats work again");
+    gate.open();
+    stop_clean(handle);
+    let lines: Vec<_> = warnings().into_iter().filter(|line| line.starts_with("heartbeats fail")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("database is locked"), "{lines:?}");
 }
 
 #[test]

@@ -113,6 +113,34 @@ fn tasks_that_an_open_poll_brings_after_the_stop_are_given_back_when_no_thread_i
 }
 
 #[test]
+fn a_task_that_waits_for_a_thread_at_the_end_of_the_grace_is_given_back() {
+    let (busy, gate) = (Gate::new(), Gate::new());
+    let (wait, closed, is_open) = (busy.clone(), gate.clone(), AtomicBool::new(false));
+    let server = Server::start(move |r| {
+        (is_open_poll(r) && !is_open.swap(true, Ordering::AcqRel)).then(|| {
+            wait.pass();
+            Answer::tasks(&tasks(1).collect::<Vec<_>>())
+        })
+    });
+    // It takes the only thread for good.
+    let (stuck, _) = telling("watch", move |_| {
+        busy.open();
+        closed.pass();
+    });
+    let patient = echo().give_back_after(Duration::from_secs(60));
+    let handle = TaskRunner::new(&server.client()).worker(patient).worker(stuck).threads(1).start().unwrap();
+    server.wait_for("an open poll", |all| all.iter().any(is_open_poll));
+    server.add([watch()]);
+    server.wait_for("its answer", |all| all.iter().any(|r| is_open_poll(r) && r.answered.is_some()));
+    let begun = Instant::now();
+    let report = handle.stop(Duration::from_secs(1));
+    assert!(begun.elapsed() < BOUND);
+    assert_eq!((report.given_back, &*report.abandoned), (1, &["watch".to_owned()][..]));
+    assert!(report.undelivered.is_empty() && !report.poll_unanswered, "{report:?}");
+    gate.open();
+}
+
+#[test]
 fn a_handler_that_never_ends_is_told_as_abandoned_in_time() {
     let server = Server::well_behaved();
     server.add([task("t0"), watch()]);

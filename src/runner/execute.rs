@@ -4,13 +4,13 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, TryRecvError};
 
 use crate::{
     error::excerpt,
@@ -44,12 +44,12 @@ pub(crate) struct Assigned {
 
 /// Runs tasks until the pollers have gone and none is left.
 ///
-/// `too_late` is set by a stop: what is not started by then is given back.
+/// `too_late` closes at the end of a stop's grace: what is not started by then is given back.
 pub(crate) fn execute(
     assigned: &Receiver<Assigned>,
     outbox: &Outbox,
     register: &Register,
-    too_late: &OnceLock<Instant>,
+    too_late: &Receiver<()>,
     metrics: &Metrics,
 ) {
     for task in assigned {
@@ -59,7 +59,7 @@ pub(crate) fn execute(
             register.settle(&task.held, End::Dropped);
             continue;
         }
-        if too_late.get().is_some_and(|end| Instant::now() >= *end) {
+        if too_late.try_recv() == Err(TryRecvError::Disconnected) {
             outbox.give_back(Report::give_back(&task.context, Arc::clone(&task.held)));
         } else {
             outbox.deliver(run(&task, register, metrics));

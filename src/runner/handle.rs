@@ -4,7 +4,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -54,7 +54,8 @@ pub struct RunnerHandle {
     pub(super) last_try: Arc<Mutex<Option<Instant>>>,
     /// To the thread that holds the retries.
     pub(super) retries: Option<Sender<Retry>>,
-    pub(super) too_late: Arc<OnceLock<Instant>>,
+    /// Nothing is sent on it: it goes at the end of a stop's grace.
+    pub(super) in_time: Option<Sender<()>>,
     pub(super) register: Arc<Register>,
     pub(super) readiness: Arc<Readiness>,
     /// The pools' queues: at the end of the grace, what is still in them is given back from here.
@@ -170,7 +171,7 @@ impl RunnerHandle {
         let forced = self.wait(grace_end, Duration::ZERO, force, is_idle);
         // Whoever takes a task from now on gives it back; what nobody takes is given back here, twice, since a last poll may
         // bring more.
-        self.too_late.get_or_init(Instant::now);
+        self.in_time = None;
         self.give_back_waiting();
         let end = if forced { Instant::now() + FORCED_FLUSH } else { grace_end.max(Instant::now()) + FLUSH };
         self.wait(end, FORCED_FLUSH, force, || self.polls_have_ended());
@@ -387,12 +388,16 @@ pub struct StopReport {
 
 impl fmt::Display for StopReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { completed, given_back, abandoned, undelivered, .. } = self;
+        let Self { completed, given_back, abandoned, undelivered, poll_unanswered } = self;
         let (n_abandoned, n_undelivered) = (abandoned.len(), undelivered.len());
         write!(
             f,
             "{completed} results settled, {given_back} tasks given back, {n_abandoned} abandoned, {n_undelivered} undelivered"
-        )
+        )?;
+        if *poll_unanswered {
+            f.write_str(", a poll without an answer")?;
+        }
+        Ok(())
     }
 }
 

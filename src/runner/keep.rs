@@ -64,6 +64,7 @@ pub(crate) fn beat(client: &Client, register: &Register, held: &Held) {
         match (verdict(&outcome), outcome) {
             (Verdict::Settled, _) => {
                 held.metrics.heartbeat();
+                register.note_beat(held, None);
                 held.known();
                 held.end_beat(begun);
             }
@@ -72,6 +73,8 @@ pub(crate) fn beat(client: &Client, register: &Register, held: &Held) {
                 let error = outcome.err();
                 if verdict == Verdict::Gone {
                     held.gone(Instant::now());
+                } else {
+                    register.note_beat(held, error.as_ref());
                 }
                 let asked_to_wait = error.as_ref().and_then(|e| e.retry_after());
                 held.fail_beat(asked_to_wait, error.is_some_and(|e| e.may_have_been_done()));

@@ -84,6 +84,8 @@ pub(crate) struct Polling {
     pub(crate) pace: Arc<Mutex<Pace>>,
     /// Closes when the runner stops.
     pub(crate) stop: Receiver<()>,
+    /// Closes at the end of a stop's grace.
+    pub(crate) too_late: Receiver<()>,
 }
 
 /// What may be logged about polls in a while, of all workers together.
@@ -512,7 +514,7 @@ impl Polling {
         }
     }
 
-    /// A slot for a task that came without one, where there is one until `end`.
+    /// A slot for a task that came without one, where there is one until `end` and within the grace of a stop.
     fn late_slot(&self, end: Instant) -> Option<Slot> {
         let timer = crossbeam_channel::at(end);
         let own = match &self.slots.own {
@@ -520,12 +522,14 @@ impl Polling {
             Some(places) => select! {
                 recv(places.free()) -> _ => Some(places.token()),
                 recv(timer) -> _ => return None,
+                recv(self.too_late) -> _ => return None,
             },
         };
         let timer = crossbeam_channel::at(end);
         select! {
             recv(self.slots.pool.free()) -> _ => Some(Slot::new(self.slots.pool.token(), own)),
             recv(timer) -> _ => None,
+            recv(self.too_late) -> _ => None,
         }
     }
 

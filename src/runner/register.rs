@@ -17,8 +17,9 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::{
-    error::excerpt,
+    error::{Error, excerpt},
     metrics::TaskMetrics,
+    runner::retry::{Notice, Trouble},
     task::FAR,
     worker::{Heartbeats, Signals, polled::PolledTask},
 };
@@ -421,6 +422,8 @@ pub(crate) struct Register {
     pub(super) check_every: Duration,
     /// Written when a task is due before the keeper would wake; read by the keeper; has room for one.
     nudge: Sender<()>,
+    /// Heartbeats that fail, of all tasks together.
+    beats: Mutex<Trouble>,
 }
 
 #[derive(Debug, Default)]
@@ -443,6 +446,29 @@ impl Register {
             somebody_waits: AtomicBool::new(false),
             check_every,
             nudge,
+            beats: Mutex::default(),
+        }
+    }
+
+    /// Takes note of a heartbeat that failed, or of one that worked.
+    pub(super) fn note_beat(&self, held: &Held, failure: Option<&Error>) {
+        let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let notice = if failure.is_some() { beats.failed(now) } else { beats.worked(now) };
+        match (notice, failure) {
+            (Some(Notice::Over(after, n)), _) => {
+                log::info!("heartbeats work again after_s={} n_failures={n}", after.as_secs());
+            }
+            (Some(Notice::GoesOn(since, n)), Some(error)) => {
+                log::warn!("heartbeats still fail for_s={} n_failures={n}: {error} {held}", since.as_secs());
+            }
+            (Some(Notice::Began), Some(error)) => {
+                log::warn!(
+                    "heartbeats fail and are tried again; without one the server hands a task out anew after its response timeout: {error} {held}"
+                );
+            }
+            (_, Some(error)) => log::debug!("{error} {held}"),
+            (_, None) => {}
         }
     }
 

@@ -98,6 +98,8 @@ pub(crate) struct Delivery {
     trouble: Mutex<Trouble>,
     /// Lines about results that were acknowledged and do not show.
     unshown: Mutex<Limit>,
+    /// Results that are set aside.
+    aside: Mutex<Limit>,
 }
 
 impl Delivery {
@@ -125,6 +127,7 @@ impl Delivery {
             in_trouble: AtomicBool::new(false),
             trouble: Mutex::default(),
             unshown: Mutex::new(Limit::new(5)),
+            aside: Mutex::new(Limit::new(20)),
         }
     }
 
@@ -380,8 +383,7 @@ impl Delivery {
             };
         let held = Arc::clone(&report.held);
         if matches!(report.kind, Kind::Substitute | Kind::GiveBack) {
-            log::error!("result set aside: {error} {held}");
-            held.metrics.set_aside();
+            self.tell_set_aside(&held, &error.to_string());
             return self.settle(report);
         }
         self.set_aside(&held, &report.body, &error.to_string());
@@ -398,10 +400,20 @@ impl Delivery {
         Some((report, Duration::ZERO))
     }
 
+    /// Counts and logs what is set aside: where a server refuses all there is, the first of many at ERROR.
+    fn tell_set_aside(&self, held: &Held, reason: &str) {
+        held.metrics.set_aside();
+        let allowed = self.aside.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
+        let level = if allowed == Allowed::No { log::Level::Info } else { log::Level::Error };
+        log::log!(level, "result set aside: {reason} {held}");
+        if allowed == Allowed::Last {
+            log::error!("further results are set aside; those of the next half minute are logged at INFO");
+        }
+    }
+
     /// Gives a handler's result up, and hands it to the user's callback, whose panic ends here.
     fn set_aside(&self, held: &Held, body: &[u8], reason: &str) {
-        log::error!("result set aside: {reason} {held}");
-        held.metrics.set_aside();
+        self.tell_set_aside(held, reason);
         let Some(callback) = &self.on_undeliverable else {
             return;
         };
