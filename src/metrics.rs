@@ -102,7 +102,7 @@ pub(crate) type Problems = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 /// | `task_unwanted_total` | counter | `taskType` | Results dropped since the server says that the task does not exist. |
 /// | `task_set_aside_total` | counter | `taskType` | Results set aside since they can't be delivered. |
 /// | `task_cancelled_total` | counter | `taskType` | Tasks that ended on the server while they ran here; their results were not sent. |
-/// | `task_late_total` | counter | `taskType` | Tasks whose time was over before the handler was done. |
+/// | `task_late_total` | counter | `taskType` | Tasks whose time was over before the handler was done, counted when it is. |
 /// | `http_api_client_request_seconds` | histogram, s | `method`, `uri`, `status` | Time of a request to the server; uri is a template, status 0 = no answer. |
 /// | `workflow_start_error_total` | counter | `workflowType`, `exception` | Workflows that could not be started. |
 /// | `workflow_input_size_bytes` | histogram, bytes | `workflowType`, `version` | Size of the input of a workflow to be started; version is empty where none was asked for. |

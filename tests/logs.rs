@@ -10,7 +10,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use common::{Answer, Gate, PATIENCE, Request, Server, quiet_handlers, start, stop_clean, task, task_with};
@@ -181,6 +181,27 @@ fn heartbeats_that_fail_are_warned_of_once() {
     stop_clean(handle);
     let lines: Vec<_> = warnings().into_iter().filter(|line| line.starts_with("heartbeats fail")).collect();
     assert!(lines.len() == 1 && lines[0].contains("database is locked"), "{lines:?}");
+}
+
+#[test]
+fn a_handler_that_runs_for_longer_than_the_server_waits_is_warned_of_once() {
+    let _alone = listen();
+    let server = Server::well_behaved();
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let limited = json!({"startTime": started, "taskDefinition": {"timeoutSeconds": 1}});
+    server.add([task_with("t0", limited)]);
+    let gate = Gate::new();
+    let wait = gate.clone();
+    let worker = Worker::new("job", move |_, input: Value| {
+        wait.pass();
+        Ok(input)
+    });
+    let handle = start(&server, worker);
+    LINES.wait_for("a handler still runs");
+    gate.open();
+    stop_clean(handle);
+    let lines: Vec<_> = warnings().into_iter().filter(|line| line.contains("task_id=t0")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("keeps its thread"), "{lines:?}");
 }
 
 #[test]

@@ -88,7 +88,7 @@ catalogue! {
         "Results set aside since they can't be delivered.");
     CANCELLED = canonical("task_cancelled_total", Counter, TASK,
         "Tasks that ended on the server while they ran here; their results were not sent.");
-    LATE = canonical("task_late_total", Counter, TASK, "Tasks whose time was over before the handler was done.");
+    LATE = canonical("task_late_total", Counter, TASK, "Tasks whose time was over before the handler was done, counted when it is.");
 
     HTTP_TIME = canonical("http_api_client_request_seconds", Seconds, &["method", "uri", "status"],
         "Time of a request to the server; uri is a template, status 0 = no answer.");

@@ -30,7 +30,7 @@ pub(crate) fn keep(register: &Register, nudge: &Receiver<()>, stop: &Receiver<()
     loop {
         let now = Instant::now();
         for held in register.due(now) {
-            hand_out(held, now, register.check_every, errands);
+            hand_out(register, held, now, errands);
         }
         let wake = register.plan().map(|due| due.max(now + AGAIN));
         let timer = wake.map_or_else(crossbeam_channel::never, crossbeam_channel::at);
@@ -43,13 +43,16 @@ pub(crate) fn keep(register: &Register, nudge: &Receiver<()>, stop: &Receiver<()
 }
 
 /// Hands out what is due for one task. What finds the helpers all busy stays due.
-fn hand_out(held: Arc<Held>, now: Instant, check_every: Duration, errands: &Errands) {
-    let (beat, check) = held.take_due(now, check_every);
-    if check {
+fn hand_out(register: &Register, held: Arc<Held>, now: Instant, errands: &Errands) {
+    let due = held.take_due(now, register.check_every);
+    if due.overrun {
+        register.tell_overrun(&held);
+    }
+    if due.check {
         // Full means that it is not asked about this time.
         let _full = errands.checks.try_send(Arc::clone(&held));
     }
-    if beat {
+    if due.beat {
         if let Err(TrySendError::Full(held)) = errands.beats.try_send(held) {
             held.beat_stays_due(now);
         }

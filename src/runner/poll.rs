@@ -181,6 +181,9 @@ struct State {
 }
 
 impl Poller {
+    /// How long no thread is free until that is told.
+    const LONG_WAIT: Duration = Duration::from_secs(60);
+
     pub(crate) fn new(polling: Polling, changed: Receiver<()>, gate: Receiver<()>, more: Sender<()>) -> Self {
         let state = State {
             hold: Duration::ZERO,
@@ -302,10 +305,19 @@ impl Poller {
             },
             None => None,
         };
-        select! {
-            recv(slots.pool.free()) -> _ => Waited::Got(Slot::new(slots.pool.token(), own)),
-            recv(self.polling.stop) -> _ => Waited::Stop,
-            recv(self.changed) -> _ => Waited::Other,
+        let begun = Instant::now();
+        let mut told_after = Self::LONG_WAIT;
+        loop {
+            select! {
+                recv(slots.pool.free()) -> _ => return Waited::Got(Slot::new(slots.pool.token(), own)),
+                recv(self.polling.stop) -> _ => return Waited::Stop,
+                recv(self.changed) -> _ => return Waited::Other,
+                recv(crossbeam_channel::at(begun + told_after)) -> _ => {
+                    let (task_type, for_s) = (&self.polling.task_type, told_after.as_secs());
+                    log::info!("nothing is fetched, since no thread has been free task_type={task_type} for_s={for_s}");
+                    told_after *= 2;
+                }
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::{
     error::{Error, excerpt},
     metrics::TaskMetrics,
-    runner::retry::{Notice, Trouble},
+    runner::retry::{Allowed, Limit, Notice, Trouble},
     task::FAR,
     worker::{Heartbeats, Signals, polled::PolledTask},
 };
@@ -340,11 +340,11 @@ impl Held {
     }
 
     /// What is due: a heartbeat, a look at the task. Both count as done from now on.
-    pub(super) fn take_due(&self, now: Instant, check_every: Duration) -> (bool, bool) {
+    pub(super) fn take_due(&self, now: Instant, check_every: Duration) -> Due {
         let mut state = self.state();
         if self.is_cancelled() {
             state.next_beat = None;
-            return (false, false);
+            return Due::default();
         }
         let rested = state.last_beat.is_none_or(|last| now.duration_since(last) >= LEAST_GAP);
         // What is wanted while a heartbeat is under way is sent after it.
@@ -358,7 +358,7 @@ impl Held {
         if beat {
             state.next_beat = self.beat_every.map(|interval| now + interval);
         }
-        (beat, check)
+        Due { beat, check, overrun: over && state.stage == Stage::Running }
     }
 
     /// A heartbeat that was due could not be sent for want of a thread.
@@ -394,6 +394,16 @@ impl fmt::Display for Held {
     }
 }
 
+/// What is due for a task.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    pub(super) beat: bool,
+    /// A look whether the server still wants it.
+    pub(super) check: bool,
+    /// Its time is over, and its handler still runs.
+    pub(super) overrun: bool,
+}
+
 /// A handler that asks for heartbeats in a loop gets no more than one in this time.
 const LEAST_GAP: Duration = Duration::from_millis(10);
 
@@ -424,6 +434,8 @@ pub(crate) struct Register {
     nudge: Sender<()>,
     /// Heartbeats that fail, of all tasks together.
     beats: Mutex<Trouble>,
+    /// Handlers that run for longer than the server waits.
+    overruns: Mutex<Limit>,
 }
 
 #[derive(Debug, Default)]
@@ -447,7 +459,18 @@ impl Register {
             check_every,
             nudge,
             beats: Mutex::default(),
+            overruns: Mutex::new(Limit::new(5)),
         }
+    }
+
+    /// Tells that a handler still runs when the time of its task is over.
+    pub(super) fn tell_overrun(&self, held: &Held) {
+        let allowed = self.overruns.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
+        let level = if allowed == Allowed::No { log::Level::Info } else { log::Level::Warn };
+        log::log!(
+            level,
+            "a handler still runs, and keeps its thread, though the task's time on the server is over {held}"
+        );
     }
 
     /// Takes note of a heartbeat that failed, or of one that worked.

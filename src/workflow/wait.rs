@@ -112,7 +112,7 @@ fn again(outcome: &Result<Workflow>) -> Result<Workflow> {
 fn waits_for(task: &Task) -> String {
     let is_for_workers = task.task_type == task.task_def_name;
     let hint = match is_for_workers && task.status == TaskStatus::Scheduled && task.poll_count == 0 {
-        true => ", which no worker has fetched: is one running for it?",
+        true => ", which no worker has fetched: is one running for it, with a thread free?",
         false => "",
     };
     let Task { reference_task_name: reference, task_type, status, .. } = task;
