@@ -384,6 +384,9 @@ impl<'a> Checker<'a> {
         let name = request.get("name").cloned().unwrap_or_else(|| RawJson::from(""));
         self.other_name(place, "workflow to start", Some(&name));
         self.priority(place, request.get("priority"));
+        if request.get("input").is_some_and(|input| !may_be(input, |value| value.is_object() || value.is_null())) {
+            self.found(place, "the input of the workflow to start must be an object");
+        }
     }
 
     fn inline(&mut self, task: &WorkflowTask) {
@@ -450,7 +453,11 @@ impl<'a> Checker<'a> {
         }
         let input = |name: &Option<String>| name.as_ref().is_some_and(|name| task.input_parameters.contains_key(name));
         let with_tasks = input(&task.dynamic_fork_tasks_param) && input(&task.dynamic_fork_tasks_input_param_name);
-        let with_list = task.input_parameters.contains_key("forkTaskInputs");
+        let list = task.input_parameters.get("forkTaskInputs");
+        let with_list = list.is_some();
+        if list.is_some_and(|list| !may_be(list, Value::is_array)) {
+            self.found(place, "the inputs of the tasks must be a list");
+        }
         self.name_in(task, "forkTaskName", "task");
         self.name_in(task, "forkTaskWorkflow", "workflow");
         if !with_tasks && !with_list && !input(&task.dynamic_fork_join_tasks_param) {
@@ -483,6 +490,9 @@ impl<'a> Checker<'a> {
 
     fn do_while(&mut self, task: &WorkflowTask) {
         let place = task.task_reference_name.as_str();
+        if task.items.as_ref().is_some_and(|items| !items.contains("${")) {
+            self.found(place, "the items must be a reference to a list: any other text counts as the only item");
+        }
         match task.loop_condition.as_deref() {
             None => self.found(place, "there is no condition"),
             Some(script) if script.trim().is_empty() && task.items.is_none() => {
@@ -685,6 +695,11 @@ fn always(value: &RawJson) -> Option<String> {
 /// Whether it may be a variable of the server's process, which only the server knows: `${HOME}`.
 fn is_upper_case(root: &str) -> bool {
     root.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// Whether a value is as it must be, or known only when it runs.
+fn may_be(value: &RawJson, is_right: impl FnOnce(&Value) -> bool) -> bool {
+    value.to_value().is_ok_and(|value| value.as_str().is_some_and(|text| text.contains("${")) || is_right(&value))
 }
 
 /// How deep the JSON of tasks is at least, where they are too many inside each other.

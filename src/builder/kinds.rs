@@ -286,7 +286,8 @@ impl Node {
 
     /// WAIT: waits until the time that a text says: `2026-01-31 17:30 UTC`, `2026-01-31 17:30` or `2026-01-31` (the last two
     /// in the server's own zone). A zone is `+0100`, `GMT+1:00` or a name like `CET`, not `Europe/Paris`. A day that is not in
-    /// the calendar is refused; the server would take `2026-13-01` for the 1st of January 2027.
+    /// the calendar is refused; the server would take `2026-13-01` for the 1st of January 2027. It waits for ever until the very
+    /// beginning of 1970 in UTC, which is its word for no time.
     pub fn wait_until_text(reference: impl Into<String>, time: impl ValueOf<String>) -> Self {
         Self::new("WAIT", "wait", reference).input("until", time)
     }
@@ -564,7 +565,7 @@ impl DoWhile {
         Self { times: Some(n_rounds), ..Self::new(nodes) }
     }
 
-    /// Runs the tasks for each value of a list; not at all when it is empty. Inside, the loop's output has `loopItem` and
+    /// Runs the tasks for each value of a list, given by a reference to it; not at all when it is empty. Inside, the loop's output has `loopItem` and
     /// `loopIndex` (from 0): `task_reference("the_loop").output("loopItem")`.
     pub fn each(items: impl Into<String>, nodes: impl IntoIterator<Item: Into<Node>>) -> Self {
         Self { items: Some(items.into()), ..Self::new(nodes) }

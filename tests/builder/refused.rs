@@ -54,6 +54,21 @@ const CASES: &[(&str, &str, &str)] = &[
         "not started:",
     ),
     (
+        "the inputs of the tasks must be a list",
+        r#"[{"name":"f","taskReferenceName":"f","type":"FORK_JOIN_DYNAMIC","inputParameters":{"forkTaskName":"x","forkTaskInputs":5}},{"name":"j","taskReferenceName":"j","type":"JOIN"},{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]"#,
+        "has no dynamic tasks to be scheduled",
+    ),
+    (
+        "the input of the workflow to start must be an object",
+        r#"[{"name":"n","taskReferenceName":"r","type":"START_WORKFLOW","retryCount":0,"inputParameters":{"startWorkflow":{"name":"x","input":[1]}}}]"#,
+        "Error reading StartWorkflowRequest",
+    ),
+    (
+        "the items must be a reference to a list",
+        r#"[{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"true","items":"[1]","loopOver":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"$.item == 1","item":"${l.output.loopItem}"}}]}]"#,
+        r#"COMPLETED {"ok":false}"#,
+    ),
+    (
         "loop is empty",
         r#"[{"name":"l","taskReferenceName":"r","type":"DO_WHILE","loopCondition":"false","loopOver":[]}]"#,
         "loopOver field is required",
