@@ -195,6 +195,21 @@ impl EventAction {
     pub fn start_agent(details: StartAgentAction) -> Self {
         Self { kind: EventActionKind::StartAgent, start_agent: Some(details), ..Self::default() }
     }
+
+    /// A name or id that is there and has nothing in it.
+    fn blank(&self) -> Option<&'static str> {
+        let tasks = self.complete_task.iter().chain(&self.fail_task);
+        let of_tasks = tasks.flat_map(|task| {
+            [("workflow_id", &task.workflow_id), ("task_ref_name", &task.task_ref_name), ("task_id", &task.task_id)]
+        });
+        let ended = self.terminate_workflow.iter().map(|ended| ("workflow_id", &ended.workflow_id));
+        let updated = self.update_workflow_variables.iter().map(|updated| ("workflow_id", &updated.workflow_id));
+        let ids = of_tasks.chain(ended).chain(updated).filter_map(|(name, id)| Some((name, id.as_deref()?)));
+        let started = self.start_workflow.iter().map(|started| ("name", started.name.as_str()));
+        let agents = self.start_agent.iter().map(|agent| ("name", agent.name.as_str()));
+        let all = ids.chain(started).chain(agents).chain([("kind", self.kind.as_str())]);
+        all.filter(|(_, text)| text.trim().is_empty()).map(|(name, _)| name).next()
+    }
 }
 
 wire! {
@@ -312,8 +327,8 @@ impl EventClient {
         if handler.actions.is_empty() {
             return invalid("actions must not be empty".to_owned());
         }
-        if handler.actions.iter().any(|action| action.kind.as_str().is_empty()) {
-            return invalid("kind of an action must not be empty".to_owned());
+        if let Some(field) = handler.actions.iter().find_map(EventAction::blank) {
+            return invalid(format!("{field} of an action must not be empty"));
         }
         let request = Request::new(method, "/event", &[], (verb, &handler.name))?.json(handler)?;
         told_apart(self.http.send(&request))?.done()

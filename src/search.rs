@@ -385,6 +385,8 @@ pub(crate) struct SearchParams {
     /// Each is there once.
     params: Vec<(&'static str, String)>,
     page_size: Option<u32>,
+    /// What is wrong with a value.
+    problem: Option<String>,
 }
 
 impl SearchParams {
@@ -392,6 +394,11 @@ impl SearchParams {
     pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
         self.params.retain(|(known, _)| *known != name);
         self.params.push((name, value.into()));
+    }
+
+    /// Tells, when it is sent, that a value can't be used.
+    pub(crate) fn refuse(&mut self, problem: Option<String>) {
+        self.problem = problem;
     }
 
     pub(crate) fn set_page_size(&mut self, n_hits: u32) {
@@ -403,7 +410,7 @@ impl SearchParams {
         let params = self.params.clone();
         // The server would leave the condition out.
         let empty = params.iter().find(|(_, value)| value.trim().is_empty());
-        let problem = empty.map(|(name, _)| format!("{name} must not be empty"));
+        let problem = self.problem.clone().or(empty.map(|(name, _)| format!("{name} must not be empty")));
         let place = Place { verb, route, values: Vec::new(), size_name: "size", params, problem, index: None };
         let request = SearchRequest { page_size: self.page_size.unwrap_or(USUAL_PAGE), ..SearchRequest::new() };
         Search::new(http, place, request)

@@ -303,6 +303,10 @@ const VALUES: &[Row] = rows! { c, _id;
     "EventClient::register" "event": c.events().register(&EventHandler::new("h", "no_colon").action(EventAction::default()));
     "EventClient::update" "event": c.events().update(&EventHandler::new("h", "conductor: ").action(EventAction::default()));
     "EventClient::register" "actions": c.events().register(&EventHandler::new("h", "q:e"));
+    "EventClient::register" "name": c.events().register(&acting(EventAction::start_workflow(StartWorkflowAction::new(""))));
+    "EventClient::register" "workflow_id": c.events().register(&acting(EventAction::terminate_workflow("", "over")));
+    "EventClient::register" "task_id": c.events().register(&acting(EventAction::fail_task(TaskAction::by_id("w", " "))));
+    "EventClient::update" "task_ref_name": c.events().update(&acting(EventAction::complete_task(TaskAction::by_reference("w", ""))));
     "EventClient::register" "kind": c.events().register(&EventHandler::new("h", "q:e").action(EventAction::default()));
     "EventClient::update" "actions": c.events().update(&EventHandler::new("h", "q:e"));
     "ScheduleClient::save" "cron_expression": c.schedules().save(&WorkflowSchedule::new("s", "", start("w")));
@@ -355,6 +359,7 @@ const VALUES: &[Row] = rows! { c, _id;
     "AgentClient::push_event" "type": c.agents().push_event("e", &event("done"));
     "AgentClient::push_event" "type": c.agents().push_event("e", &JsonMap::new());
     "AgentClient::search" "agentName": c.agents().search(&AgentSearch::new().agent("")).first_page();
+    "AgentClient::search" "status": c.agents().search(&AgentSearch::new().status(WorkflowStatus::Other("LATER".into()))).first_page();
     "AgentClient::search" "page_size": c.agents().search(&AgentSearch::new().page_size(0)).first_page();
     "AgentClient::search_workflows" "page_size": c.agents().search_workflows(page(0)).first_page();
     "AgentClient::tasks" "status":
@@ -456,6 +461,11 @@ fn negative_version() -> WorkflowDef {
     let mut def = WorkflowDef::new("w");
     def.version = Some(-3);
     def
+}
+
+/// A handler that does this.
+fn acting(action: EventAction) -> EventHandler {
+    EventHandler::new("h", "q:e").action(action)
 }
 
 fn second_cron(cron: &str) -> WorkflowSchedule {

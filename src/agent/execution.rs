@@ -214,7 +214,8 @@ impl AgentSearch {
     }
 
     /// Those in this state.
-    pub fn status(self, status: WorkflowStatus) -> Self {
+    pub fn status(mut self, status: WorkflowStatus) -> Self {
+        self.params.refuse(status.problem("status"));
         self.with("status", status.as_str())
     }
 
