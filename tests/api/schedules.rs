@@ -11,7 +11,7 @@ use conductor_sync::{
 };
 use serde_json::json;
 
-use super::{Api, LONG, eventually, fails, holds, just_now, pass};
+use super::{Api, LONG, eventually, fails, just_now, pass};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -206,7 +206,7 @@ pub(crate) fn fails_to_start(api: &Api) {
 pub(crate) fn requeue_executions(api: &Api) {
     let told = api.client.schedules().requeue_executions().unwrap();
     assert!(told["recordIds.size"].to_value().unwrap().is_u64(), "{told:?}");
-    holds(&told["sampleIds"], &json!(told["sampleIds"].to_value().unwrap().as_array().unwrap()));
+    assert!(told["sampleIds"].to_value().unwrap().is_array(), "{told:?}");
 }
 
 /// Only one row at a time stops the scheduler.

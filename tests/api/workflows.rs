@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 use conductor_sync::{
     CorrelationQuery, ExecuteWorkflowRequest, JsonMap, PayloadOperation, PayloadType, RawJson, Removal,
     RerunWorkflowRequest, ReturnStrategy, RunningQuery, SearchField, SearchQuery, SearchRequest, SkipTaskRequest,
-    StartWorkflowRequest, TaskMock, TaskResult, TaskResultStatus, TaskStatus, WorkflowDef, WorkflowStatus,
-    WorkflowTask, WorkflowTasksQuery, WorkflowTestRequest,
+    StartWorkflowRequest, TaskMock, TaskResult, TaskResultStatus, TaskStatus, TimeoutPolicy, WorkflowDef,
+    WorkflowStatus, WorkflowTask, WorkflowTasksQuery, WorkflowTestRequest,
 };
 use serde_json::json;
 
-use super::{Api, LONG, holds, just_now, missing};
+use super::{Api, LONG, holds, just_now, missing, pass};
 
 pub(crate) fn start(api: &Api) {
     let workflows = api.client.workflows();
@@ -115,8 +115,16 @@ pub(crate) fn running(api: &Api) {
 }
 
 pub(crate) fn decide(api: &Api) {
-    api.register(&["a"]);
-    api.client.workflows().decide(&api.start()).unwrap();
+    let name = api.register(&["a"]);
+    let mut def = api.client.metadata().workflow(&name).unwrap();
+    (def.timeout_seconds, def.timeout_policy) = (Some(1), Some(TimeoutPolicy::TimeOutWf));
+    api.client.metadata().update_workflow(&def).unwrap();
+    let (workflows, id) = (api.client.workflows(), api.start());
+    workflows.decide(&id).unwrap();
+    assert_eq!(workflows.status(&id).unwrap().status, WorkflowStatus::Running);
+    pass(Duration::from_millis(1100));
+    workflows.decide(&id).unwrap();
+    assert_eq!(workflows.status(&id).unwrap().status, WorkflowStatus::TimedOut);
 }
 
 pub(crate) fn pause_and_resume(api: &Api) {
