@@ -114,35 +114,38 @@ fn look_up(path: &str, scope: &impl Scope) -> Option<RawJson> {
     }
 }
 
-/// Where the outermost references of `text` begin and end.
+/// Where the outermost references of `text` begin and end. A text with more pairs of braces inside each other than anybody
+/// writes has none.
 fn references(text: &str) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(start) = text[at..].find("${").map(|start| at + start) {
-        let is_escaped = text[..start].ends_with('$');
-        match closing_brace(&text[start + 2..]) {
-            Some(length) if !is_escaped => {
-                at = start + 2 + length + 1;
-                found.push((start, at));
-            }
-            _ => at = start + 2,
-        }
-    }
-    found
-}
-
-/// Where the brace that closes an already opened one is.
-fn closing_brace(text: &str) -> Option<usize> {
-    let mut depth = 0;
+    const DEEPEST: usize = 100;
+    // Each pair with how many are inside it at most; those that are open with the same of what they hold so far.
+    let (mut open, mut pairs): (Vec<(usize, usize)>, Vec<(usize, usize)>) = (Vec::new(), Vec::new());
     for (at, c) in text.char_indices() {
         match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => return Some(at),
-            '}' => depth -= 1,
+            '{' => open.push((at, 0)),
+            '}' => {
+                let Some((from, depth)) = open.pop() else { continue };
+                if depth >= DEEPEST {
+                    return Vec::new();
+                }
+                if let Some((_, outer)) = open.last_mut() {
+                    *outer = (*outer).max(depth + 1);
+                }
+                pairs.push((from, at));
+            }
             _ => {}
         }
     }
-    None
+    pairs.sort_unstable();
+    let (mut found, mut end) = (Vec::new(), 0);
+    for (from, to) in pairs {
+        let before = &text[..from];
+        if from > end && before.ends_with('$') && !before.ends_with("$$") {
+            end = to + 1;
+            found.push((from - 1, end));
+        }
+    }
+    found
 }
 
 /// A step of a path.
@@ -449,6 +452,17 @@ mod tests {
     fn references_are_found_at_any_depth() {
         let json = r#"["${workflow.input.s}",{"q":"${workflow.input.n}"},3,null,true]"#;
         assert_eq!(resolve(json, &Fixed).get(), r#"["str",{"q":12},3,null,true]"#);
+    }
+
+    #[test]
+    fn texts_of_nothing_but_braces_are_texts() {
+        let open = "${workflow.input.n".repeat(100_000);
+        let nested = format!("{}{}", "${".repeat(100_000), "}".repeat(100_000));
+        for text in [&*open, &*nested] {
+            assert_eq!(fill(text, &Fixed), text);
+        }
+        let few = format!("{}workflow.input.n{}", "${".repeat(3), "}".repeat(3));
+        assert_ne!(fill(&few, &Fixed), few);
     }
 
     #[test]
