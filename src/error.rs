@@ -132,7 +132,8 @@ impl Error {
         let mut message = format!("not the expected JSON: {place}{}", without_value(&source));
         // An object or a list is somebody's data, of which nothing shall get into a log.
         if !text.trim_start().starts_with(['{', '[']) {
-            message.push_str(&format!("; it starts with `{}`: if it is always so, check the server URL", excerpt(text)));
+            message
+                .push_str(&format!("; it starts with `{}`: if it is always so, check the server URL", excerpt(text)));
         }
         Self::new(ErrorKind::Decode, what, message).with_source(source)
     }
