@@ -479,7 +479,10 @@ impl<'a> Checker<'a> {
             }
         }
         for reference in task.join_on.iter().chain(&task.default_exclusive_join_task) {
-            self.known(reference, at, place, "waits for");
+            // A join waits for what runs at the same time, too.
+            if kind(task) != "JOIN" || !self.places.is_parallel(reference, at) {
+                self.known(reference, at, place, "waits for");
+            }
             let is_switch = self.places.task(reference).is_some_and(|task| kind(task) == "SWITCH");
             if is_switch && kind(task) == "JOIN" {
                 let what = "not for what follows in its branches: put a noop behind it";

@@ -119,7 +119,8 @@ fn look_up(path: &str, scope: &impl Scope) -> Option<RawJson> {
 fn references(text: &str) -> Vec<(usize, usize)> {
     const DEEPEST: usize = 100;
     // Each pair with how many are inside it at most; those that are open with the same of what they hold so far.
-    let (mut open, mut pairs): (Vec<(usize, usize)>, Vec<(usize, usize)>) = (Vec::new(), Vec::new());
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    let mut pairs = Vec::new();
     for (at, c) in text.char_indices() {
         match c {
             '{' => open.push((at, 0)),
