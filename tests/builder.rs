@@ -28,9 +28,8 @@ use common::{Answer, Server};
 use conductor_sync::{
     AgentCall, AgentCancel, AgentCard, AudioGeneration, ChatCompletion, Client, Config, DoWhile, EmbeddingGeneration,
     EmbeddingSearch, EmbeddingStore, ErrorKind, ImageGeneration, IndexSearch, McpCall, McpTools, Node, PdfGeneration,
-    RawJson, StartWorkflowRequest, SubWorkflow, Switch, TaskDef, TextCompletion, TextIndexing, TimeoutPolicy,
-    TypedTask, VideoGeneration, WorkflowBuilder, WorkflowDef, WorkflowStatus, WorkflowTask, embedded::EmbeddedServer,
-    task_reference, workflow_input,
+    RawJson, SubWorkflow, Switch, TaskDef, TextCompletion, TextIndexing, TimeoutPolicy, TypedTask, VideoGeneration,
+    WorkflowBuilder, WorkflowDef, WorkflowTask, embedded::EmbeddedServer, task_reference, workflow_input,
 };
 use random::Maker;
 use serde::{Deserialize, Serialize};
@@ -213,24 +212,6 @@ fn another_branch_can_not_be_referred_to_but_an_earlier_one_can() {
 }
 
 #[test]
-fn a_join_may_wait_for_what_runs_at_the_same_time() {
-    let (a, b) = (Node::inline("a", "1"), Node::noop("b"));
-    let inner = Node::fork("inner", [[&b]]).join_on([&a, &b]);
-    let outer = Node::fork("outer", [[a], [inner.clone()]]);
-    let def = WorkflowBuilder::new(unique("builder_parallel")).task(outer).build().unwrap();
-    let waits_for_a_join = Node::fork("other", [[Node::noop("c")]]).join_on([task_reference("inner_join")]);
-    check(
-        &flow().task(Node::fork("outer", [[inner.join_on([&b])], [waits_for_a_join]])),
-        &["waits for `inner_join`, which is in another branch"],
-    );
-    let Some(client) = real() else { return };
-    client.metadata().update_workflow(&def).unwrap();
-    let done = client.workflows().run(&StartWorkflowRequest::new(&*def.name), Duration::from_secs(60)).unwrap();
-    assert_eq!(done.status, WorkflowStatus::Completed, "{done:?}");
-    client.metadata().delete_workflow(&def.name, 1).unwrap();
-}
-
-#[test]
 fn in_a_loop_a_later_task_is_the_one_of_the_round_before() {
     let first = Node::noop("first").input("before", task_reference("last").output("x"));
     let item = Node::noop("last").input("item", task_reference("loop").output("loopItem"));
@@ -283,6 +264,11 @@ fn what_is_nested_too_deep_is_refused() {
     let mut node = Node::noop("innermost");
     for at in 0..5000 {
         node = Node::switch(format!("s{at}"), Switch::on(1).case("1", [&node]));
+    }
+    check(&flow().task(&node), &["levels deep in JSON"]);
+    let mut node = Node::noop("innermost");
+    for at in 0..61 {
+        node = Node::fork(format!("f{at}"), [[&node]]);
     }
     check(&flow().task(&node), &["levels deep in JSON"]);
     let mut child = WorkflowBuilder::new("child").task(Node::noop("n"));

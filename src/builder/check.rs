@@ -108,7 +108,7 @@ impl<'a> Checker<'a> {
         } else if HIDDEN_NAMES.contains(&def.name.as_str()) {
             self.found("workflow", format_args!("the name `{}` is that of a route of the server", def.name));
         }
-        if def.tasks.is_empty() {
+        if def.tasks.is_empty() && self.too_deep.is_none() {
             self.found("workflow", "there are no tasks");
         }
         if def.version.is_some_and(|version| version < 1) {
@@ -384,7 +384,7 @@ impl<'a> Checker<'a> {
         let name = request.get("name").cloned().unwrap_or_else(|| RawJson::from(""));
         self.other_name(place, "workflow to start", Some(&name));
         self.priority(place, request.get("priority"));
-        if request.get("input").is_some_and(|input| !may_be(input, |value| value.is_object() || value.is_null())) {
+        if request.get("input").is_some_and(|input| !may_be(input, Value::is_object)) {
             self.found(place, "the input of the workflow to start must be an object");
         }
     }
@@ -479,10 +479,7 @@ impl<'a> Checker<'a> {
             }
         }
         for reference in task.join_on.iter().chain(&task.default_exclusive_join_task) {
-            // A join waits for what runs at the same time, too.
-            if kind(task) != "JOIN" || !self.places.is_parallel(reference, at) {
-                self.known(reference, at, place, "waits for");
-            }
+            self.known(reference, at, place, "waits for");
             let is_switch = self.places.task(reference).is_some_and(|task| kind(task) == "SWITCH");
             if is_switch && kind(task) == "JOIN" {
                 let what = "not for what follows in its branches: put a noop behind it";

@@ -81,7 +81,7 @@ pub(super) fn parts(path: &str) -> Vec<String> {
     while !rest.is_empty() {
         let part;
         (part, rest) = quoted(rest).unwrap_or_else(|| {
-            let bare = &rest[1..];
+            let bare = rest.strip_prefix(['.', '[', ']']).unwrap_or(rest);
             let (part, rest) = bare.split_at(bare.find(['.', '[', ']']).unwrap_or(bare.len()));
             (part.trim_matches(['\'', '"']).to_owned(), rest)
         });
@@ -91,15 +91,21 @@ pub(super) fn parts(path: &str) -> Vec<String> {
     parts
 }
 
-/// The name in `['name']` or `["name"]`, which may hold dots and brackets, and what follows.
+/// The name in `['name']` or `["name"]`, which may hold dots and brackets, and what follows. Several names are any: `*`.
 fn quoted(path: &str) -> Option<(String, &str)> {
-    let (inside, end) =
-        if let Some(inside) = path.strip_prefix("['") { (inside, "']") } else { (path.strip_prefix("[\"")?, "\"]") };
+    let inside = path.strip_prefix('[')?.trim_start();
+    let quote = inside.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     let mut name = String::new();
-    let mut chars = inside.char_indices();
+    let mut chars = inside.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {
-        if let Some(rest) = inside[at..].strip_prefix(end) {
-            return Some((name, rest));
+        if c == quote {
+            let rest = inside[at + 1..].trim_start();
+            if let Some(rest) = rest.strip_prefix(']') {
+                return Some((name, rest));
+            }
+            if rest.starts_with(',') {
+                return Some(("*".to_owned(), rest.split_once(']')?.1));
+            }
         }
         name.push(if c == '\\' { chars.next()?.1 } else { c });
     }
@@ -245,11 +251,25 @@ mod tests {
             ("a]'b.output['c d']", vec!["a]'b", "output", "c d"]),
             ("a.output['c.d'][\"e[0]'].f\"].g[1]", vec!["a", "output", "c.d", "e[0]'].f", "g", "1"]),
             ("a.output['it\\'s']['\\\\'].x", vec!["a", "output", "it's", "\\", "x"]),
+            ("a.output['b']é.c", vec!["a", "output", "b", "é", "c"]),
+            ("a.output['b','c.d'].e", vec!["a", "output", "*", "e"]),
+            ("a.output[ 'b' ][\"c\" ].d", vec!["a", "output", "b", "c", "d"]),
             ("a.output['b.c", vec!["a", "output", "b", "c"]),
             ("a", vec!["a"]),
             ("", vec![]),
         ] {
             assert_eq!(parts(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn any_text_is_taken_apart() {
+        const SIGNS: [&str; 12] = [".", "[", "]", "'", "\"", "\\", ",", " ", "a", "é", "$", "{"];
+        for _ in 0..20_000 {
+            let text: String = (0..fastrand::usize(..16)).map(|_| SIGNS[fastrand::usize(..SIGNS.len())]).collect();
+            let len: usize = parts(&text).iter().map(String::len).sum();
+            assert!(len <= text.len(), "{text}");
+            is_broken(&text);
         }
     }
 

@@ -122,20 +122,9 @@ impl<'a> Places<'a> {
     }
 
     fn is_parted_by_switch(&self, one: usize, other: usize) -> bool {
-        matches!(self.parted_by(one, other), Some("SWITCH" | "DECISION"))
-    }
-
-    /// The kind of the task that has two others in different branches.
-    fn parted_by(&self, one: usize, other: usize) -> Option<&str> {
         let mut both = self.tasks[one].path.iter().zip(&self.tasks[other].path);
-        let (a, b) = both.find(|(a, b)| a != b)?;
-        (a.0 == b.0).then(|| kind(self.tasks[a.0].task))
-    }
-
-    /// Whether a task is in another branch of a fork, which is no join and so waits for nothing itself.
-    pub(super) fn is_parallel(&self, reference: &str, from: At) -> bool {
-        let (Some(target), At::Task(own)) = (self.by_reference.get(reference), from) else { return false };
-        kind(self.tasks[*target].task) != "JOIN" && self.parted_by(own, *target) == Some("FORK_JOIN")
+        both.find(|(a, b)| a != b)
+            .is_some_and(|(a, b)| a.0 == b.0 && matches!(kind(self.tasks[a.0].task), "SWITCH" | "DECISION"))
     }
 
     /// Whether both are made in one step, as are also a branch in a branch and the first task of that.
