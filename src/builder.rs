@@ -414,7 +414,9 @@ impl WorkflowBuilder {
     }
 
     fn findings(&self) -> Vec<String> {
-        check::findings(&self.def, &self.notes)
+        let mut findings = check::findings(&self.def, &self.notes);
+        findings.extend(check::overwritten(&self.def, &self.notes));
+        findings
     }
 
     /// Builds the workflow and registers all of it: first the task definitions given along, then the sub-workflows, then the

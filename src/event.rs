@@ -90,6 +90,12 @@ impl TaskAction {
         self.output.insert(name.into(), value.into());
         self
     }
+
+    /// Whether it names a task, by its id or by the workflow and the reference name.
+    fn is_named(&self) -> bool {
+        let is_there = |id: &Option<String>| id.as_ref().is_some_and(|id| !id.trim().is_empty());
+        is_there(&self.task_id) || is_there(&self.workflow_id) && is_there(&self.task_ref_name)
+    }
 }
 
 wire! {
@@ -196,10 +202,10 @@ impl EventAction {
         Self { kind: EventActionKind::StartAgent, start_agent: Some(details), ..Self::default() }
     }
 
-    /// A name or id that is there and has nothing in it.
+    /// A name or id that is there, has nothing in it and is needed.
     fn blank(&self) -> Option<&'static str> {
         let tasks = self.complete_task.iter().chain(&self.fail_task);
-        let of_tasks = tasks.flat_map(|task| {
+        let of_tasks = tasks.filter(|task| !task.is_named()).flat_map(|task| {
             [("workflow_id", &task.workflow_id), ("task_ref_name", &task.task_ref_name), ("task_id", &task.task_id)]
         });
         let ended = self.terminate_workflow.iter().map(|ended| ("workflow_id", &ended.workflow_id));

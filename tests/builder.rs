@@ -133,7 +133,9 @@ fn two_different_definitions_of_one_name_are_refused() {
     check(&flow().task(sub("a", "x")).task(sub("b", "y")), &["sub-workflow child: there are two different ones"]);
     // Written last, the workflow would take the place of the other.
     let same = WorkflowBuilder::new("child").task(sub("a", "x"));
-    check(&same, &["sub-workflow child: there are two different ones"]);
+    check(&same, &["sub-workflow child: it is called like the workflow itself"]);
+    // An inline one is not registered.
+    flow().task(Node::sub_workflow("inline", SubWorkflow::inline(&same))).build().unwrap();
     same.version(2).build().unwrap();
     flow().task(sub("a", "x")).task(sub("b", "x")).build().unwrap();
 }

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::Server;
+use common::{Answer, Server};
 use conductor_sync::*;
 use serde_json::json;
 
@@ -463,6 +463,15 @@ fn negative_version() -> WorkflowDef {
     def
 }
 
+#[test]
+fn a_task_that_is_named_one_way_needs_no_other_name() {
+    let server = Server::start(|_| Some(Answer::json(200, &json!({}))));
+    let mut task = TaskAction::by_reference("w", "r");
+    task.task_id = Some(String::new());
+    server.client().events().update(&acting(EventAction::complete_task(task))).unwrap();
+    assert_eq!(server.requests().len(), 1);
+}
+
 /// A handler that does this.
 fn acting(action: EventAction) -> EventHandler {
     EventHandler::new("h", "q:e").action(action)
@@ -597,7 +606,7 @@ fn no_text_list_or_number_that_a_method_takes_is_left_out() {
 
 #[test]
 fn what_looks_odd_but_can_be_right_is_sent() {
-    let server = Server::start(|_| Some(common::Answer::json(200, &json!([]))));
+    let server = Server::start(|_| Some(Answer::json(200, &json!([]))));
     let client = server.client();
     // In a query and in a body any text reaches the server.
     drop(client.tasks().queue_size("a/b", None));

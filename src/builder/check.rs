@@ -29,9 +29,7 @@ const MOST_LEVELS: usize = 20;
 pub(super) fn findings(def: &WorkflowDef, notes: &[Note]) -> Vec<String> {
     let mut findings = checked(def, notes, 0);
     let mut tasks: BTreeMap<&str, &TaskDef> = BTreeMap::new();
-    let version = |def: &WorkflowDef| def.version.unwrap_or(1);
-    // A sub-workflow that is called like the workflow itself would be overwritten by it.
-    let mut children = BTreeMap::from([((&*def.name, version(def)), def)]);
+    let mut children: BTreeMap<_, &WorkflowDef> = BTreeMap::new();
     for note in notes {
         match note {
             Note::Definition(task) => {
@@ -42,7 +40,7 @@ pub(super) fn findings(def: &WorkflowDef, notes: &[Note]) -> Vec<String> {
                 findings.extend(problems.map(|what| format!("task definition {}: {what}", task.name)));
             }
             Note::SubWorkflow(child) => {
-                let other = children.insert((&*child.name, version(child)), child);
+                let other = children.insert((&child.name, child.version), child);
                 if other.is_some_and(|other| other != &**child) {
                     findings.push(format!("sub-workflow {}: there are two different ones", child.name));
                 }
@@ -51,6 +49,17 @@ pub(super) fn findings(def: &WorkflowDef, notes: &[Note]) -> Vec<String> {
         }
     }
     findings
+}
+
+/// A sub-workflow that is registered, and overwritten by the workflow itself.
+pub(super) fn overwritten(def: &WorkflowDef, notes: &[Note]) -> Option<String> {
+    let version = |def: &WorkflowDef| def.version.unwrap_or(1);
+    let is_same = |note: &Note| match note {
+        Note::SubWorkflow(child) => child.name == def.name && version(child) == version(def) && **child != *def,
+        _ => false,
+    };
+    let words = "it is called like the workflow itself, which would take its place";
+    notes.iter().any(is_same).then(|| format!("sub-workflow {}: {words}", def.name))
 }
 
 fn checked(def: &WorkflowDef, notes: &[Note], level: usize) -> Vec<String> {

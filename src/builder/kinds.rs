@@ -625,7 +625,8 @@ impl SubWorkflow {
         let mut this = Self::named(&*child.def.name);
         // What its definition shows is found again when the whole is built.
         let shown = check::findings(&child.def, &[]);
-        this.take_notes(child, child.findings().into_iter().filter(|finding| !shown.contains(finding)).collect());
+        let findings = check::findings(&child.def, &child.notes);
+        this.take_notes(child, findings.into_iter().filter(|finding| !shown.contains(finding)).collect());
         match RawJson::new(&child.def) {
             Ok(def) => this.params.workflow_definition = Some(def),
             Err(error) => this.notes.push(Note::Unusable(child.def.name.clone(), error.to_string())),

@@ -477,6 +477,7 @@ impl Register {
     pub(super) fn note_beat(&self, held: &Held, failure: Option<&Error>) {
         let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
+        beats.forget(now);
         let notice = if failure.is_some() { beats.failed(now) } else { beats.worked(now) };
         match (notice, failure) {
             (Some(Notice::Over(after, n)), _) => {

@@ -185,6 +185,11 @@ impl Trouble {
         Some(Notice::GoesOn(now.duration_since(since.began), since.n_failures))
     }
 
+    /// Forgets a trouble that nothing has been heard of for a while, where whatever failed may have ended with its task.
+    pub(crate) fn forget(&mut self, now: Instant) {
+        self.since.take_if(|since| now.duration_since(since.failed) >= Self::FIRST_SUMMARY_AFTER);
+    }
+
     /// It is over only once it has worked for a while: what fails now and then is one trouble, not many.
     pub(crate) fn worked(&mut self, now: Instant) -> Option<Notice> {
         let since = self.since.as_ref()?;
@@ -242,6 +247,18 @@ mod tests {
         let later = now + Duration::from_secs(1);
         assert_eq!(std::iter::from_fn(|| queue.pop_due(later)).count(), 3);
         assert_eq!(queue.next_due(), Some(now + Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn a_trouble_that_nothing_is_heard_of_is_forgotten() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let mut trouble = Trouble::default();
+        assert_eq!(trouble.failed(begun), Some(Notice::Began));
+        trouble.forget(at(29));
+        assert_eq!(trouble.failed(at(29)), None);
+        trouble.forget(at(60));
+        assert_eq!(trouble.failed(at(60)), Some(Notice::Began));
     }
 
     #[test]
