@@ -76,6 +76,15 @@ fn echo() -> Worker {
     Worker::new("job", |_, input: Value| Ok(input)).poll_timeout(Duration::from_millis(200))
 }
 
+/// A worker whose handler waits for the gate.
+fn held_by(gate: &Gate) -> Worker {
+    let gate = gate.clone();
+    Worker::new("job", move |_, input: Value| {
+        gate.pass();
+        Ok(input)
+    })
+}
+
 #[test]
 fn an_outage_of_a_hundred_requests_is_worth_a_few_lines() {
     let _alone = listen();
@@ -168,12 +177,7 @@ fn heartbeats_that_fail_are_warned_of_once() {
     });
     server.add([task_with("t0", json!({"responseTimeoutSeconds": 1}))]);
     let gate = Gate::new();
-    let wait = gate.clone();
-    let worker = Worker::new("job", move |_, input: Value| {
-        wait.pass();
-        Ok(input)
-    });
-    let handle = start(&server, worker);
+    let handle = start(&server, held_by(&gate));
     server.wait_for("heartbeats", |all| all.iter().filter(|r| r.is_heartbeat() && r.answered.is_some()).count() >= 4);
     is_cured.store(true, Ordering::Release);
     LINES.wait_for("heartbeats work again");
@@ -191,12 +195,7 @@ fn a_handler_that_runs_for_longer_than_the_server_waits_is_warned_of_once() {
     let limited = json!({"startTime": started, "taskDefinition": {"timeoutSeconds": 1}});
     server.add([task_with("t0", limited)]);
     let gate = Gate::new();
-    let wait = gate.clone();
-    let worker = Worker::new("job", move |_, input: Value| {
-        wait.pass();
-        Ok(input)
-    });
-    let handle = start(&server, worker);
+    let handle = start(&server, held_by(&gate));
     LINES.wait_for("a handler still runs");
     gate.open();
     stop_clean(handle);
