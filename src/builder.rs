@@ -47,7 +47,7 @@ enum Note {
     /// A setting that can't be used: the reference name, and what is wrong.
     Unusable(String, String),
     /// Tasks that are inside each other to this depth are left out, so that nothing has to go as deep.
-    TooDeep(usize),
+    TooDeep,
 }
 
 /// For timeouts.
@@ -218,8 +218,8 @@ impl Node {
         let mut tasks = Vec::new();
         for node in nodes {
             let node: Self = node.into();
-            if let Some(depth) = check::too_deep(std::slice::from_ref(&node.task)) {
-                notes.push(Note::TooDeep(depth));
+            if check::too_deep(std::slice::from_ref(&node.task)) {
+                notes.push(Note::TooDeep);
                 continue;
             }
             tasks.push(node.task);

@@ -176,8 +176,8 @@ times! {
 
 /// What to do about a cron expression that the server can't read, where that is plain.
 fn advice(cron: &str) -> &'static str {
-    let is_whole = cron.starts_with('@') || cron.split_whitespace().count() == 6;
-    if is_whole { "" } else { ", which needs six fields, the first for seconds," }
+    let is_whole = cron.trim_start().starts_with('@') || cron.split_whitespace().count() == 6;
+    if is_whole { "" } else { ", which needs six fields, the first for seconds" }
 }
 
 /// When a cron expression would be due: for [`ScheduleClient::next_runs_between`].

@@ -71,7 +71,7 @@ fn checked(def: &WorkflowDef, notes: &[Note], level: usize) -> Vec<String> {
 struct Checker<'a> {
     def: &'a WorkflowDef,
     level: usize,
-    too_deep: Option<usize>,
+    too_deep: bool,
     places: Places<'a>,
     outputs: BTreeMap<&'a str, &'a [&'static str]>,
     inputs: BTreeMap<&'a str, &'a [&'static str]>,
@@ -85,7 +85,7 @@ impl<'a> Checker<'a> {
         let mut this = Self {
             def,
             level,
-            too_deep: None,
+            too_deep: false,
             places: Places::default(),
             outputs: BTreeMap::new(),
             inputs: BTreeMap::new(),
@@ -100,7 +100,7 @@ impl<'a> Checker<'a> {
                 Note::SubWorkflow(child) => drop(this.children.insert((&child.name, child.version), child)),
                 Note::Definition(task) => drop(this.templates.insert(&task.name, &task.input_template)),
                 Note::Unusable(reference, what) => this.findings.push(format!("{reference}: {what}")),
-                Note::TooDeep(depth) => this.too_deep = Some(*depth),
+                Note::TooDeep => this.too_deep = true,
             }
         }
         this
@@ -117,7 +117,7 @@ impl<'a> Checker<'a> {
         } else if HIDDEN_NAMES.contains(&def.name.as_str()) {
             self.found("workflow", format_args!("the name `{}` is that of a route of the server", def.name));
         }
-        if def.tasks.is_empty() && self.too_deep.is_none() {
+        if def.tasks.is_empty() && !self.too_deep {
             self.found("workflow", "there are no tasks");
         }
         if def.version.is_some_and(|version| version < 1) {
@@ -138,8 +138,10 @@ impl<'a> Checker<'a> {
         for what in policy.into_iter().chain(rate_limit).chain(schemas) {
             self.found("workflow", what);
         }
-        if let Some(depth) = self.too_deep.or_else(|| nesting(def)) {
-            let what = format!("it is nested {depth} levels deep in JSON, which this client could not read back");
+        if self.too_deep || too_deep(&def.tasks) || nesting(def) > MOST_JSON_LEVELS {
+            let what = format!(
+                "it is nested more than {MOST_JSON_LEVELS} levels deep in JSON, which this client could not read back"
+            );
             return self.found("workflow", what);
         }
         self.places = Places::of(&def.tasks);
@@ -210,7 +212,7 @@ impl<'a> Checker<'a> {
         if let Some(what) = task.join_mode.as_ref().and_then(|mode| mode.problem("join_mode")) {
             self.found(place, what);
         }
-        self.kind(task, next, at);
+        self.kind(task, next, number);
     }
 
     fn names(&mut self, task: &WorkflowTask) {
@@ -257,7 +259,7 @@ impl<'a> Checker<'a> {
     }
 
     /// What the kind of task asks for.
-    fn kind(&mut self, task: &'a WorkflowTask, next: Option<&WorkflowTask>, at: At) {
+    fn kind(&mut self, task: &'a WorkflowTask, next: Option<&WorkflowTask>, number: usize) {
         let place = task.task_reference_name.as_str();
         let has = |name: &str| task.input_parameters.contains_key(name) || self.has_default(task, name);
         match kind(task) {
@@ -283,7 +285,7 @@ impl<'a> Checker<'a> {
             "INLINE" => self.inline(task),
             "SWITCH" => self.switch(task),
             "FORK_JOIN" | "FORK_JOIN_DYNAMIC" => self.fork(task, next),
-            "JOIN" | "EXCLUSIVE_JOIN" => self.join(task, at),
+            "JOIN" | "EXCLUSIVE_JOIN" => self.join(task, number),
             "DO_WHILE" => self.do_while(task),
             "SUB_WORKFLOW" => self.sub_workflow(task),
             "TERMINATE" => self.terminate(task),
@@ -474,8 +476,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn join(&mut self, task: &WorkflowTask, at: At) {
-        let place = task.task_reference_name.as_str();
+    fn join(&mut self, task: &WorkflowTask, number: usize) {
+        let (place, at) = (task.task_reference_name.as_str(), At::Task(number));
         if kind(task) == "EXCLUSIVE_JOIN" && task.join_on.is_empty() {
             self.found(place, "it waits for nothing");
         }
@@ -489,6 +491,14 @@ impl<'a> Checker<'a> {
         }
         for reference in task.join_on.iter().chain(&task.default_exclusive_join_task) {
             self.known(reference, at, place, "waits for");
+            if let Some(around) = self.places.loop_around(reference, number) {
+                self.found(
+                    place,
+                    format_args!(
+                        "it waits for `{reference}`, which each round of a loop makes anew: wait for `{around}`"
+                    ),
+                );
+            }
             let is_switch = self.places.task(reference).is_some_and(|task| kind(task) == "SWITCH");
             if is_switch && kind(task) == "JOIN" {
                 let what = "not for what follows in its branches: put a noop behind it";
@@ -499,7 +509,7 @@ impl<'a> Checker<'a> {
 
     fn do_while(&mut self, task: &WorkflowTask) {
         let place = task.task_reference_name.as_str();
-        if task.items.as_ref().is_some_and(|items| !items.contains("${")) {
+        if task.items.as_ref().is_some_and(|items| !expression::is_reference(items)) {
             self.found(place, "the items must be a reference to a list: any other text counts as the only item");
         }
         match task.loop_condition.as_deref() {
@@ -711,20 +721,15 @@ fn may_be(value: &RawJson, is_right: impl FnOnce(&Value) -> bool) -> bool {
     value.to_value().is_ok_and(|value| value.as_str().is_some_and(|text| text.contains("${")) || is_right(&value))
 }
 
-/// How deep the JSON of tasks is at least, where they are too many inside each other.
-pub(super) fn too_deep(tasks: &[WorkflowTask]) -> Option<usize> {
-    // Each task inside another takes two levels or three.
-    let depth = 2 * place::depth(tasks);
-    (depth > MOST_JSON_LEVELS).then_some(depth)
+/// Whether tasks are inside each other too deep to be looked at.
+pub(super) fn too_deep(tasks: &[WorkflowTask]) -> bool {
+    // Each task inside another takes two levels of JSON or three.
+    2 * place::depth(tasks) > MOST_JSON_LEVELS
 }
 
-/// How deep the JSON of a definition is, where that is too deep.
-fn nesting(def: &WorkflowDef) -> Option<usize> {
-    if let Some(depth) = too_deep(&def.tasks) {
-        return Some(depth);
-    }
-    let text = RawJson::new(def).ok()?;
-    Some(expression::depth(text.get())).filter(|depth| *depth > MOST_JSON_LEVELS)
+/// How deep the JSON of a definition is.
+fn nesting(def: &WorkflowDef) -> usize {
+    RawJson::new(def).map_or(0, |text| expression::depth(text.get()))
 }
 
 /// The inputs that a workflow refers to; `None` when it takes its input as a whole.

@@ -20,6 +20,12 @@ pub(super) fn references(text: &str) -> Vec<&str> {
     found.into_iter().map(|(from, to)| &text[from..to]).collect()
 }
 
+/// Whether a text is one reference and nothing else, so that it may stand for what is no text.
+pub(super) fn is_reference(text: &str) -> bool {
+    let inside = text.strip_prefix("${").and_then(|text| text.strip_suffix('}'));
+    inside.is_some_and(|inside| references(text).first() == Some(&inside))
+}
+
 /// How deep a JSON text is.
 pub(super) fn depth(json: &str) -> usize {
     let (mut depth, mut deepest, mut in_text, mut is_escaped) = (0_usize, 0, false, false);

@@ -78,6 +78,14 @@ impl<'a> Places<'a> {
         kind(self.tasks[number].task) == "DO_WHILE"
     }
 
+    /// The loop that a task is in, where the one with this number is outside of it.
+    pub(super) fn loop_around(&self, reference: &str, number: usize) -> Option<&'a str> {
+        let task = &self.tasks[*self.by_reference.get(reference)?];
+        let is_outside = |around: usize| self.tasks[number].path.iter().all(|(own, _)| *own != around);
+        let mut loops = task.path.iter().map(|(around, _)| *around).filter(|around| self.is_loop(*around));
+        loops.find(|around| is_outside(*around)).map(|around| self.tasks[around].task.task_reference_name.as_str())
+    }
+
     /// Why a task can't be referred to from a place, if so. It must come earlier and be in no other branch; inside a loop it
     /// may also be the one of the round before.
     pub(super) fn problem(&self, reference: &str, from: At) -> Option<&'static str> {

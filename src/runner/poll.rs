@@ -297,24 +297,21 @@ impl Poller {
             return Waited::Got(slot);
         }
         self.polling.metrics.queue_full();
-        let own = match &slots.own {
-            Some(places) => select! {
-                recv(places.free()) -> _ => Some(places.token()),
-                recv(self.polling.stop) -> _ => return Waited::Stop,
-                recv(self.changed) -> _ => return Waited::Other,
-            },
-            None => None,
-        };
         let begun = Instant::now();
-        let mut told_after = Self::LONG_WAIT;
+        let (mut own, mut told_after) = (None, Self::LONG_WAIT);
         loop {
+            let places = slots.own.as_ref().filter(|_| own.is_none());
             select! {
-                recv(slots.pool.free()) -> _ => return Waited::Got(Slot::new(slots.pool.token(), own)),
+                recv(places.unwrap_or(&slots.pool).free()) -> _ => match places {
+                    Some(places) => own = Some(places.token()),
+                    None => return Waited::Got(Slot::new(slots.pool.token(), own)),
+                },
                 recv(self.polling.stop) -> _ => return Waited::Stop,
                 recv(self.changed) -> _ => return Waited::Other,
                 recv(crossbeam_channel::at(begun + told_after)) -> _ => {
                     let (task_type, for_s) = (&self.polling.task_type, told_after.as_secs());
-                    log::info!("nothing is fetched, since no thread has been free task_type={task_type} for_s={for_s}");
+                    let why = if places.is_some() { "max_concurrent tasks run" } else { "no thread has been free" };
+                    log::info!("nothing is fetched, since {why} task_type={task_type} for_s={for_s}");
                     told_after *= 2;
                 }
             }

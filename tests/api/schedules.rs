@@ -249,7 +249,7 @@ pub(crate) mod refused {
         let mut bad = nightly(api);
         bad.cron_expression = Some("bad".to_owned());
         let error = fails(schedules.save(&bad), ErrorKind::Server).to_string();
-        let advice = ", which needs six fields, the first for seconds,";
+        let advice = ", which needs six fields, the first for seconds";
         let said = format!("cron_expression `bad`{advice}: server said 500: Invalid cron expression");
         assert_eq!(error, format!("save schedule {}: {said}", api.name("s")));
         let mut second = nightly(api);

@@ -49,6 +49,16 @@ const CASES: &[(&str, &str, &str)] = &[
         "stuck: f COMPLETED, r COMPLETED, j IN_PROGRESS",
     ),
     (
+        "waits for `r`, which each round of a loop makes anew: wait for `l`",
+        r#"[{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"false","loopOver":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]},{"name":"j","taskReferenceName":"j","type":"JOIN","joinOn":["r"]}]"#,
+        "stuck: l COMPLETED, r__1 COMPLETED, j IN_PROGRESS",
+    ),
+    (
+        "waits for `r`, which each round of a loop makes anew: wait for `l`",
+        r#"[{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"false","loopOver":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]},{"name":"j","taskReferenceName":"j","type":"EXCLUSIVE_JOIN","joinOn":["r"]}]"#,
+        "stuck: l COMPLETED, r__1 COMPLETED, j IN_PROGRESS",
+    ),
+    (
         "branch 1 is empty",
         r#"[{"name":"f","taskReferenceName":"f","type":"FORK_JOIN","forkTasks":[[],[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]]},{"name":"j","taskReferenceName":"j","type":"JOIN","joinOn":["r"]}]"#,
         "not started:",
@@ -66,6 +76,11 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "the items must be a reference to a list",
         r#"[{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"true","items":"[1]","loopOver":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"$.item == 1","item":"${l.output.loopItem}"}}]}]"#,
+        r#"COMPLETED {"ok":false}"#,
+    ),
+    (
+        "the items must be a reference to a list",
+        r#"[{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"true","items":" ${workflow.input}","loopOver":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"$.item == 1","item":"${l.output.loopItem}"}}]}]"#,
         r#"COMPLETED {"ok":false}"#,
     ),
     (
