@@ -46,6 +46,7 @@ const ROWS: &[Row] = &[
     ("connections", "connections for 4,000 tasks on 20 threads", "<= 23", outside::connections),
     ("idle", "cost of 20 idle task types", "<= 12 requests/s, <= 0.5 % of a core", outside::idle),
     ("stop", "stop of an idle runner", "<= 2.5 s", punctual::stop),
+    ("wait", "end of a workflow until a wait for it tells, at worst", "<= 1.2 s", punctual::wait),
     ("panics", "10,000 tasks, every third panics", "all end as they should, same threads", holding::panics),
 ];
 

@@ -7,14 +7,14 @@ use std::{
 };
 
 use conductor_sync::{
-    TaskContext, TaskError, TaskRunner, Worker,
+    TaskContext, TaskError, TaskRunner, Worker, WorkflowStatus,
     embedded::{EmbeddedServer, SeenRequest},
 };
 use serde_json::Value;
 
 use crate::{
     Figure, ended,
-    site::{Outcome, Site, TASK, rest},
+    site::{Outcome, Site, TASK, request, rest},
 };
 
 /// 100 blocking tasks of 300 ms on 20 threads: from the start of the runner until the server has the last result.
@@ -104,4 +104,34 @@ pub(crate) fn stop() -> Outcome<Figure> {
     let report = runner.stop(Duration::from_secs(20));
     let took = begun.elapsed();
     Ok(Figure { measured: format!("{:.2} s", took.as_secs_f64()), holds: took <= BAR && report.is_clean() })
+}
+
+/// How long after its end a workflow that ran for seconds is told of, at worst: when it ends right after a look.
+pub(crate) fn wait() -> Outcome<Figure> {
+    const BAR: Duration = Duration::from_millis(1200);
+    /// Pauses between looks grow up to this many.
+    const N_LOOKS: usize = 9;
+    let server = EmbeddedServer::start()?;
+    let site = Site::at(&server.url())?;
+    let name = site.define("figures_wait", |task| task)?;
+    let id = site.client.workflows().start(&request(&name, 0))?;
+    let (ended, told) = thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let ended = site.client.workflows().wait(&id, Duration::from_secs(60));
+            ended.map(|workflow| (workflow, Instant::now()))
+        });
+        server.wait_until("looks that are far apart", Duration::from_secs(30), |view| {
+            let looks = view.requests().iter().filter(|r| r.path.contains("/status"));
+            looks.filter(|r| r.status.is_some()).count() >= N_LOOKS
+        })?;
+        site.client.workflows().terminate(&id, Some("it has run for long enough"))?;
+        let ended = Instant::now();
+        let (workflow, told) = waiting.join().map_err(|_| "the wait has panicked")??;
+        if workflow.status != WorkflowStatus::Terminated {
+            return Err(format!("it is {}", workflow.status).into());
+        }
+        Outcome::Ok((ended, told))
+    })?;
+    let took = told.saturating_duration_since(ended);
+    Ok(Figure { measured: format!("{:.2} s", took.as_secs_f64()), holds: took <= BAR })
 }

@@ -17,7 +17,7 @@
 //! kinds of tasks can be registered and read back; the start of a workflow with them is refused in the same way.
 //!
 //! # What differs from the real server
-//! - Timeouts come promptly; the real server may find out up to a minute later.
+//! - Timeouts come promptly; the real server may find out minutes later.
 //! - A batch of tasks is ordered by priority; on the real server its order is arbitrary.
 //! - Inputs and outputs that are computed from `${…}` references list their keys in alphabetical order.
 //! - Of JSONPath, references know all but filters and functions other than `length()`; what they don't know is null. There

@@ -117,8 +117,8 @@ wire! {
         pub backoff_jitter_ms: Option<i32> = "backoffJitterMs",
         /// How long the server waits to hear of a task in progress, seconds: the lease. At least 1, at most
         /// `timeout_seconds` where that is set. Defaults to 3600. When it passes, the task is tried again, whatever
-        /// `timeout_policy` says (3.32.1). The server finds out when it looks at the workflow: on sqlite the second time may
-        /// be a minute late (3.32.1). See [`WorkflowClient::decide`](crate::WorkflowClient::decide).
+        /// `timeout_policy` says (3.32.1). The server finds out when it looks at the workflow: on sqlite it may be minutes
+        /// late (3.32.1). See [`WorkflowClient::decide`](crate::WorkflowClient::decide).
         pub response_timeout_seconds: Option<i64> = "responseTimeoutSeconds",
         /// How long a task may wait in the queue, seconds. Defaults to no limit.
         pub poll_timeout_seconds: Option<i32> = "pollTimeoutSeconds",

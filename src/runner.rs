@@ -154,7 +154,7 @@ impl TaskRunner {
     }
 
     /// Sets how often the server is asked about a task that runs long, so that its handler learns of its end. Each such task
-    /// costs a request in that time. At least 10 ms; defaults to 30 s.
+    /// costs a request in that time. Less than 10 ms counts as that; defaults to 30 s.
     pub fn cancellation_check(mut self, every: Duration) -> Self {
         self.check_every = every.clamp(LEAST_INTERVAL, FAR);
         self
@@ -351,7 +351,7 @@ impl Build {
         let (alarm, stop) = Alarm::new(runner.client.metrics().clone(), Arc::clone(&readiness));
         let (nudge_in, nudge) = bounded(1);
         let (in_time, too_late) = bounded(1);
-        let register = Arc::new(Register::new(runner.check_every, nudge_in));
+        let register = Arc::new(Register::new(runner.check_every, runner.client.http().request_timeout(), nudge_in));
         let shared = runner.workers.iter().any(|w| w.n_dedicated_threads().is_none());
         let dedicated: usize = runner.workers.iter().filter_map(Worker::n_dedicated_threads).sum();
         let n_threads_in_all = dedicated + if shared { runner.n_threads } else { 0 };
@@ -519,7 +519,7 @@ impl Build {
                 (None, Some(pool)) => Clone::clone(pool),
                 (None, None) => shared.insert(self.start_pool("work", runner.n_threads, handle)?).clone(),
             };
-            let own = worker.most_at_once().map(|n| Places::new(n.min(runner.n_threads)));
+            let own = worker.most_at_once().filter(|n| *n < runner.n_threads).map(Places::new);
             let polling = self.polling(runner, worker, SlotSource { pool: places, own }, assigned);
             let (changed_in, changed) = bounded(1);
             let paused = Arc::clone(&polling.paused);

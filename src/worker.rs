@@ -157,8 +157,8 @@ impl Worker {
         self
     }
 
-    /// Limits how many tasks of this worker run at once in the shared pool. Defaults to the pool's size. Not for a worker
-    /// with threads of its own.
+    /// Limits how many tasks of this worker run at once in the shared pool. Defaults to the pool's size; more than that is no
+    /// limit. Not for a worker with threads of its own.
     pub fn max_concurrent(mut self, n_tasks: usize) -> Self {
         self.max_concurrent = Some(n_tasks);
         self
@@ -193,8 +193,8 @@ impl Worker {
         self
     }
 
-    /// Sets how often heartbeats are sent, at most every 10 ms. Defaults to 80 % of the response timeout of each task; 0 means
-    /// that too.
+    /// Sets how often heartbeats are sent; less than 10 ms counts as that. Defaults to 80 % of the response timeout of each
+    /// task; 0 means that too.
     pub fn heartbeat_every(mut self, interval: Duration) -> Self {
         self.heartbeats =
             if interval.is_zero() { Heartbeats::ByLease } else { Heartbeats::Every(interval.max(LEAST_INTERVAL)) };

@@ -131,6 +131,11 @@ fn two_different_definitions_of_one_name_are_refused() {
     let child = |n: &str| WorkflowBuilder::new("child").task(Node::noop(n));
     let sub = |reference: &str, n| Node::sub_workflow(reference, SubWorkflow::registered(&child(n)));
     check(&flow().task(sub("a", "x")).task(sub("b", "y")), &["sub-workflow child: there are two different ones"]);
+    // One without a version is registered as the first.
+    let mut unversioned = child("x").build().unwrap();
+    unversioned.version = None;
+    let unversioned = Node::sub_workflow("a", SubWorkflow::registered(&WorkflowBuilder::from(unversioned)));
+    check(&flow().task(unversioned).task(sub("b", "y")), &["sub-workflow child: there are two different ones"]);
     // Written last, the workflow would take the place of the other.
     let same = WorkflowBuilder::new("child").task(sub("a", "x"));
     check(&same, &["sub-workflow child: it is called like the workflow itself"]);

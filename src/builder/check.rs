@@ -40,7 +40,7 @@ pub(super) fn findings(def: &WorkflowDef, notes: &[Note]) -> Vec<String> {
                 findings.extend(problems.map(|what| format!("task definition {}: {what}", task.name)));
             }
             Note::SubWorkflow(child) => {
-                let other = children.insert((&child.name, child.version), child);
+                let other = children.insert((&child.name, version(child)), child);
                 if other.is_some_and(|other| other != &**child) {
                     findings.push(format!("sub-workflow {}: there are two different ones", child.name));
                 }
@@ -51,9 +51,13 @@ pub(super) fn findings(def: &WorkflowDef, notes: &[Note]) -> Vec<String> {
     findings
 }
 
+/// The version that a definition is registered as.
+fn version(def: &WorkflowDef) -> i32 {
+    def.version.unwrap_or(1)
+}
+
 /// A sub-workflow that is registered, and overwritten by the workflow itself.
 pub(super) fn overwritten(def: &WorkflowDef, notes: &[Note]) -> Option<String> {
-    let version = |def: &WorkflowDef| def.version.unwrap_or(1);
     let is_same = |note: &Note| match note {
         Note::SubWorkflow(child) => child.name == def.name && version(child) == version(def) && **child != *def,
         _ => false,
@@ -718,7 +722,7 @@ fn is_upper_case(root: &str) -> bool {
 
 /// Whether a value is as it must be, or known only when it runs.
 fn may_be(value: &RawJson, is_right: impl FnOnce(&Value) -> bool) -> bool {
-    value.to_value().is_ok_and(|value| value.as_str().is_some_and(|text| text.contains("${")) || is_right(&value))
+    value.to_value().is_ok_and(|value| value.as_str().is_some_and(expression::is_reference) || is_right(&value))
 }
 
 /// Whether tasks are inside each other too deep to be looked at.

@@ -416,10 +416,13 @@ pub(super) const GONE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A heartbeat without an answer is taken to be over after this.
 const DOUBT_LASTS: Duration = Duration::from_secs(120);
 
+/// The longest pause between two tries of a heartbeat.
+const LONGEST_BEAT_PAUSE: Duration = Duration::from_secs(15);
+
 /// Several tries fit into what is left of the lease; they become fewer while none gets through.
 fn beat_again_after(interval: Duration, n_failed: u32) -> Duration {
-    let first = (interval / 16).clamp(Duration::from_millis(100), Duration::from_secs(15));
-    first.saturating_mul(1 << n_failed.min(10)).min(interval.max(first)).min(Duration::from_secs(15))
+    let first = (interval / 16).clamp(Duration::from_millis(100), LONGEST_BEAT_PAUSE);
+    first.saturating_mul(1 << n_failed.min(10)).min(interval.max(first)).min(LONGEST_BEAT_PAUSE)
 }
 
 /// All tasks held by a runner.
@@ -434,6 +437,8 @@ pub(crate) struct Register {
     nudge: Sender<()>,
     /// Heartbeats that fail, of all tasks together.
     beats: Mutex<Trouble>,
+    /// No task whose heartbeats fail is silent for so long.
+    beats_silence: Duration,
     /// Handlers that run for longer than the server waits.
     overruns: Mutex<Limit>,
 }
@@ -451,7 +456,7 @@ struct Tasks {
 }
 
 impl Register {
-    pub(crate) fn new(check_every: Duration, nudge: Sender<()>) -> Self {
+    pub(crate) fn new(check_every: Duration, request_timeout: Duration, nudge: Sender<()>) -> Self {
         Self {
             tasks: Mutex::default(),
             changes: bounded(1),
@@ -459,6 +464,7 @@ impl Register {
             check_every,
             nudge,
             beats: Mutex::default(),
+            beats_silence: (LONGEST_BEAT_PAUSE + request_timeout) * 2,
             overruns: Mutex::new(Limit::new(5)),
         }
     }
@@ -477,7 +483,7 @@ impl Register {
     pub(super) fn note_beat(&self, held: &Held, failure: Option<&Error>) {
         let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        beats.forget(now);
+        beats.forget(self.beats_silence, now);
         let notice = if failure.is_some() { beats.failed(now) } else { beats.worked(now) };
         match (notice, failure) {
             (Some(Notice::Over(after, n)), _) => {

@@ -185,9 +185,9 @@ impl Trouble {
         Some(Notice::GoesOn(now.duration_since(since.began), since.n_failures))
     }
 
-    /// Forgets a trouble that nothing has been heard of for a while, where whatever failed may have ended with its task.
-    pub(crate) fn forget(&mut self, now: Instant) {
-        self.since.take_if(|since| now.duration_since(since.failed) >= Self::FIRST_SUMMARY_AFTER);
+    /// Forgets a trouble that nothing has been heard of for so long, where whatever failed may have ended with its task.
+    pub(crate) fn forget(&mut self, silence: Duration, now: Instant) {
+        self.since.take_if(|since| now.duration_since(since.failed) >= silence);
     }
 
     /// It is over only once it has worked for a while: what fails now and then is one trouble, not many.
@@ -253,12 +253,12 @@ mod tests {
     fn a_trouble_that_nothing_is_heard_of_is_forgotten() {
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
-        let mut trouble = Trouble::default();
+        let (mut trouble, silence) = (Trouble::default(), Duration::from_secs(60));
         assert_eq!(trouble.failed(begun), Some(Notice::Began));
-        trouble.forget(at(29));
-        assert_eq!(trouble.failed(at(29)), None);
-        trouble.forget(at(60));
-        assert_eq!(trouble.failed(at(60)), Some(Notice::Began));
+        trouble.forget(silence, at(59));
+        assert_eq!(trouble.failed(at(59)), Some(Notice::GoesOn(Duration::from_secs(59), 2)));
+        trouble.forget(silence, at(119));
+        assert_eq!(trouble.failed(at(119)), Some(Notice::Began));
     }
 
     #[test]

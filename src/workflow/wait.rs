@@ -201,7 +201,7 @@ impl WorkflowClient {
             let looks = pending.iter_mut().map(|watched| (states.remove(watched.id), watched));
             let asked = looks.filter_map(|(state, watched)| self.take_in(watched, state?, &mut outcomes)).max();
             pending.retain(|watched| outcomes[watched.place].is_none());
-            if is_last {
+            if is_last || pending.is_empty() {
                 break;
             }
             rest_until((Instant::now() + pause.max(asked.unwrap_or_default())).min(end));

@@ -69,6 +69,16 @@ const CASES: &[(&str, &str, &str)] = &[
         "has no dynamic tasks to be scheduled",
     ),
     (
+        "the inputs of the tasks must be a list",
+        r#"[{"name":"f","taskReferenceName":"f","type":"FORK_JOIN_DYNAMIC","inputParameters":{"forkTaskName":"x","forkTaskInputs":"${workflow.input} "}},{"name":"j","taskReferenceName":"j","type":"JOIN"},{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]"#,
+        "Dynamic tasks could not be created",
+    ),
+    (
+        "the input of the workflow to start must be an object",
+        r#"[{"name":"n","taskReferenceName":"r","type":"START_WORKFLOW","retryCount":0,"inputParameters":{"startWorkflow":{"name":"x","input":"x${workflow.input}"}}}]"#,
+        "Error reading StartWorkflowRequest",
+    ),
+    (
         "the input of the workflow to start must be an object",
         r#"[{"name":"n","taskReferenceName":"r","type":"START_WORKFLOW","retryCount":0,"inputParameters":{"startWorkflow":{"name":"x","input":[1]}}}]"#,
         "Error reading StartWorkflowRequest",
