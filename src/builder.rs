@@ -12,7 +12,10 @@ mod reference;
 mod text;
 mod typed;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     error::{Error, Result},
@@ -416,6 +419,9 @@ impl WorkflowBuilder {
     fn findings(&self) -> Vec<String> {
         let mut findings = check::findings(&self.def, &self.notes);
         findings.extend(check::overwritten(&self.def, &self.notes));
+        // Of a node that stands in it twice, all is found twice.
+        let mut known = BTreeSet::new();
+        findings.retain(|finding| known.insert(finding.clone()));
         findings
     }
 

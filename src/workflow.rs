@@ -129,9 +129,16 @@ wire! {
 }
 
 impl Workflow {
-    /// The last attempt of the task with this reference name.
+    /// The last attempt of the task with this reference name. Each round of a loop makes its tasks anew and calls them
+    /// `{reference}__{round}`: by its plain name such a task is the one of the last round.
     pub fn task(&self, reference: &str) -> Option<&Task> {
-        self.tasks.iter().rev().find(|task| task.reference_task_name == reference)
+        let is_of_round = |task: &Task| {
+            let name = task.reference_task_name.strip_suffix(&task.iteration.to_string());
+            task.iteration > 0 && name.and_then(|name| name.strip_suffix("__")) == Some(reference)
+        };
+        let exact = self.tasks.iter().rev().find(|task| task.reference_task_name == reference);
+        // Attempts of an earlier round may stand behind those of a later one.
+        exact.or_else(|| self.tasks.iter().filter(|task| is_of_round(task)).max_by_key(|task| task.iteration))
     }
 }
 
@@ -365,7 +372,7 @@ impl WorkflowClient {
     }
 
     /// Lets the server look at timeouts and due tasks of a workflow now: `PUT /workflow/decide/{workflowId}`. It does so by
-    /// itself too, but may take a minute.
+    /// itself too, but may take minutes.
     ///
     /// # Errors
     /// [`Error::is_not_found`] when there is none; otherwise when the server can't be reached or refuses.

@@ -239,6 +239,13 @@ fn a_loop_inside_a_loop_is_refused_unless_it_is_in_a_sub_workflow() {
 }
 
 #[test]
+fn what_a_node_that_stands_twice_has_wrong_is_told_once() {
+    let node = Node::simple("task", "two").input("x", "${gone.output}");
+    let error = flow().task(&node).task(&node).build().unwrap_err().to_string();
+    assert_eq!(error.matches("refers to `gone`").count(), 1, "{error}");
+}
+
+#[test]
 fn ten_thousand_tasks_are_built_at_once() {
     let began = Instant::now();
     let mut builder = flow().task(Node::noop("t0"));

@@ -650,3 +650,19 @@ fn resolved_secrets_are_readable_but_not_in_debug_output() {
     let shown = format!("{task:?}");
     assert!(shown.contains("SCALE_KEY") && !shown.contains("s3cret"), "{shown}");
 }
+
+#[test]
+fn a_task_in_a_loop_is_found_by_its_plain_name_in_its_last_round() {
+    let task = |name: &str, id: &str, round: u32| json!({"referenceTaskName": name, "taskId": id, "iteration": round});
+    let tasks = [
+        task("loop", "l", 2),
+        task("n__1", "a", 1),
+        task("n__2", "b", 2),
+        task("n__2", "c", 2),
+        task("n__1", "d", 1),
+        task("m__1", "e", 0),
+    ];
+    let workflow: Workflow = serde_json::from_value(json!({"tasks": tasks})).unwrap();
+    let id = |name: &str| workflow.task(name).map(|task| task.task_id.as_str());
+    assert_eq!([id("loop"), id("n"), id("n__1"), id("m"), id("o")], [Some("l"), Some("c"), Some("d"), None, None]);
+}

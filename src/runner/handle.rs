@@ -113,9 +113,10 @@ impl RunnerHandle {
 
     /// Stops the runner and tells what became of its tasks.
     ///
-    /// No new poll is begun. A poll under way is waited for, and what it brings is run. Running handlers have until the end
-    /// of `grace`; what has not been started by then is given back to the server. Results are delivered and heartbeats go
-    /// on meanwhile. It takes at most `grace` and 3 s; then it returns with what is left undone in the report, and the
+    /// No new poll is begun. A poll under way is waited for, and what it brings is run, or given back to the server where
+    /// no thread is free in time: see [`Worker::give_back_after`](crate::Worker::give_back_after). Running handlers have
+    /// until the end of `grace`; what has not been started by then is given back as well. Results are delivered and
+    /// heartbeats go on meanwhile. It takes at most `grace` and 3 s; then it returns with what is left undone in the report, and the
     /// threads that are still stuck end with the process or with what they are stuck in.
     ///
     /// # Panics
