@@ -60,7 +60,7 @@ const BUFFER_BYTES: usize = 16 << 10;
 const CHECK_ADDRESS: &str = "check host and port of the server URL";
 
 /// The longest pause a `Retry-After` can ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// A connection pool to one server.
 #[derive(Debug)]

@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::{
     error::{Error, excerpt},
+    http::MAX_RETRY_AFTER,
     metrics::TaskMetrics,
     runner::retry::{Allowed, Limit, Notice, Trouble},
     task::FAR,
@@ -464,7 +465,7 @@ impl Register {
             check_every,
             nudge,
             beats: Mutex::default(),
-            beats_silence: (LONGEST_BEAT_PAUSE + request_timeout) * 2,
+            beats_silence: (LONGEST_BEAT_PAUSE.max(MAX_RETRY_AFTER) + request_timeout) * 2,
             overruns: Mutex::new(Limit::new(5)),
         }
     }
