@@ -91,10 +91,14 @@ impl TaskAction {
         self
     }
 
-    /// Whether it names a task, by its id or by the workflow and the reference name.
+    /// Whether it names a task, by its id or by the workflow and the reference name. Of the ids only the empty one counts as
+    /// none (3.32.1).
     fn is_named(&self) -> bool {
         let is_there = |id: &Option<String>| id.as_ref().is_some_and(|id| !id.trim().is_empty());
-        is_there(&self.task_id) || is_there(&self.workflow_id) && is_there(&self.task_ref_name)
+        match self.task_id.as_deref() {
+            None | Some("") => is_there(&self.workflow_id) && is_there(&self.task_ref_name),
+            Some(_) => is_there(&self.task_id),
+        }
     }
 }
 

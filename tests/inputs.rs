@@ -470,6 +470,11 @@ fn a_task_that_is_named_one_way_needs_no_other_name() {
     task.task_id = Some(String::new());
     server.client().events().update(&acting(EventAction::complete_task(task))).unwrap();
     assert_eq!(server.requests().len(), 1);
+    // The server takes any other text for an id.
+    let mut task = TaskAction::by_reference("w", "r");
+    task.task_id = Some(" ".to_owned());
+    server.client().events().update(&acting(EventAction::complete_task(task))).unwrap_err();
+    assert_eq!(server.requests().len(), 1);
 }
 
 /// A handler that does this.

@@ -481,7 +481,7 @@ impl<'a> Checker<'a> {
     }
 
     fn join(&mut self, task: &WorkflowTask, number: usize) {
-        let (place, at) = (task.task_reference_name.as_str(), At::Task(number));
+        let (place, at) = (task.task_reference_name.as_str(), At::Join(number));
         if kind(task) == "EXCLUSIVE_JOIN" && task.join_on.is_empty() {
             self.found(place, "it waits for nothing");
         }
@@ -495,14 +495,6 @@ impl<'a> Checker<'a> {
         }
         for reference in task.join_on.iter().chain(&task.default_exclusive_join_task) {
             self.known(reference, at, place, "waits for");
-            if let Some(around) = self.places.loop_around(reference, number) {
-                self.found(
-                    place,
-                    format_args!(
-                        "it waits for `{reference}`, which each round of a loop makes anew: wait for `{around}`"
-                    ),
-                );
-            }
             let is_switch = self.places.task(reference).is_some_and(|task| kind(task) == "SWITCH");
             if is_switch && kind(task) == "JOIN" {
                 let what = "not for what follows in its branches: put a noop behind it";

@@ -14,6 +14,8 @@ pub(super) enum At {
     Task(usize),
     /// The loop with this number, as seen after each round.
     InLoop(usize),
+    /// What a join waits for, by its number.
+    Join(usize),
     /// Behind all tasks.
     End,
 }
@@ -71,40 +73,43 @@ impl<'a> Places<'a> {
     }
 
     pub(super) fn is_in_loop(&self, number: usize) -> bool {
-        self.tasks[number].path.iter().any(|(around, _)| self.is_loop(*around))
+        self.loops(number).next().is_some()
     }
 
     fn is_loop(&self, number: usize) -> bool {
         kind(self.tasks[number].task) == "DO_WHILE"
     }
 
-    /// The loop that a task is in, where the one with this number is outside of it.
-    pub(super) fn loop_around(&self, reference: &str, number: usize) -> Option<&'a str> {
-        let task = &self.tasks[*self.by_reference.get(reference)?];
-        let is_outside = |around: usize| self.tasks[number].path.iter().all(|(own, _)| *own != around);
-        let mut loops = task.path.iter().map(|(around, _)| *around).filter(|around| self.is_loop(*around));
-        loops.find(|around| is_outside(*around)).map(|around| self.tasks[around].task.task_reference_name.as_str())
+    /// The loops around a task.
+    fn loops(&self, number: usize) -> impl Iterator<Item = usize> {
+        self.tasks[number].path.iter().map(|(around, _)| *around).filter(|around| self.is_loop(*around))
     }
 
     /// Why a task can't be referred to from a place, if so. It must come earlier and be in no other branch; inside a loop it
-    /// may also be the one of the round before.
+    /// may also be the one of the round before. A join waits for tasks of its own round (3.32.1).
     pub(super) fn problem(&self, reference: &str, from: At) -> Option<&'static str> {
         let Some(target) = self.by_reference.get(reference).copied() else { return Some("which does not exist") };
         let their = &self.tasks[target].path;
         let own = match from {
             At::End => return None,
             At::InLoop(own) if own == target || their.iter().any(|(around, _)| *around == own) => return None,
-            At::Task(own) if self.is_made_with(own, target) => {
+            At::Join(own) if self.loops(own).ne(self.loops(target)) => {
+                return Some(match self.is_in_loop(own) {
+                    true => "which the rounds of the loop around it do not make",
+                    false => "which each round of a loop makes anew: wait for the loop itself",
+                });
+            }
+            At::Task(own) | At::Join(own) if self.is_made_with(own, target) => {
                 return Some("which the first task of a branch knows nothing of yet: put a noop before it");
             }
-            At::Task(own) | At::InLoop(own) => own,
+            At::Task(own) | At::InLoop(own) | At::Join(own) => own,
         };
-        let mut both = self.tasks[own].path.iter().zip(their).take_while(|(a, b)| a.0 == b.0);
-        let mut is_parted = false;
-        let in_one_loop = both.any(|(a, b)| {
+        let (mut is_parted, mut in_one_loop) = (false, false);
+        for (a, b) in self.tasks[own].path.iter().zip(their).take_while(|(a, b)| a.0 == b.0) {
             is_parted |= a.1 != b.1;
-            self.is_loop(a.0)
-        });
+            // A join waits for no task of the round before.
+            in_one_loop |= self.is_loop(a.0) && !matches!(from, At::Join(_));
+        }
         match target {
             _ if own == target => Some("the task itself").filter(|_| !in_one_loop),
             _ if in_one_loop => None,

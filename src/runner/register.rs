@@ -484,8 +484,13 @@ impl Register {
     pub(super) fn note_beat(&self, held: &Held, failure: Option<&Error>) {
         let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        beats.forget(self.beats_silence, now);
-        let notice = if failure.is_some() { beats.failed(now) } else { beats.worked(now) };
+        let notice = match failure {
+            Some(_) => {
+                beats.forget(self.beats_silence, now);
+                beats.failed(now)
+            }
+            None => beats.worked(now),
+        };
         match (notice, failure) {
             (Some(Notice::Over(after, n)), _) => {
                 log::info!("heartbeats work again after_s={} n_failures={n}", after.as_secs());

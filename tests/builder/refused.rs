@@ -49,14 +49,29 @@ const CASES: &[(&str, &str, &str)] = &[
         "stuck: f COMPLETED, r COMPLETED, j IN_PROGRESS",
     ),
     (
-        "waits for `r`, which each round of a loop makes anew: wait for `l`",
+        "waits for `r`, which each round of a loop makes anew: wait for the loop itself",
         r#"[{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"false","loopOver":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]},{"name":"j","taskReferenceName":"j","type":"JOIN","joinOn":["r"]}]"#,
         "stuck: l COMPLETED, r__1 COMPLETED, j IN_PROGRESS",
     ),
     (
-        "waits for `r`, which each round of a loop makes anew: wait for `l`",
+        "waits for `r`, which each round of a loop makes anew: wait for the loop itself",
         r#"[{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"false","loopOver":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]},{"name":"j","taskReferenceName":"j","type":"EXCLUSIVE_JOIN","joinOn":["r"]}]"#,
         "stuck: l COMPLETED, r__1 COMPLETED, j IN_PROGRESS",
+    ),
+    (
+        "waits for `r`, which the rounds of the loop around it do not make",
+        r#"[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}},{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"false","loopOver":[{"name":"n","taskReferenceName":"x","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}},{"name":"j","taskReferenceName":"j","type":"JOIN","joinOn":["r"]}]}]"#,
+        "stuck: r COMPLETED, l IN_PROGRESS, x__1 COMPLETED, j__1 IN_PROGRESS",
+    ),
+    (
+        "waits for `l`, which the rounds of the loop around it do not make",
+        r#"[{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"false","loopOver":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}},{"name":"j","taskReferenceName":"j","type":"JOIN","joinOn":["l"]}]}]"#,
+        "stuck: l IN_PROGRESS, r__1 COMPLETED, j__1 IN_PROGRESS",
+    ),
+    (
+        "waits for `r`, which comes later",
+        r#"[{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"false","loopOver":[{"name":"n","taskReferenceName":"x","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}},{"name":"j","taskReferenceName":"j","type":"JOIN","joinOn":["r"]},{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]}]"#,
+        "stuck: l IN_PROGRESS, x__1 COMPLETED, j__1 IN_PROGRESS",
     ),
     (
         "branch 1 is empty",
