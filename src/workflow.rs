@@ -130,7 +130,7 @@ wire! {
 
 impl Workflow {
     /// The last attempt of the task with this reference name. Each round of a loop makes its tasks anew and calls them
-    /// `{reference}__{round}`: by its plain name such a task is the one of the last round.
+    /// `{reference}__{round}`: by its plain name such a task is that of the last round it ran in.
     pub fn task(&self, reference: &str) -> Option<&Task> {
         let is_of_round = |task: &Task| {
             let name = task.reference_task_name.strip_suffix(&task.iteration.to_string());

@@ -239,6 +239,20 @@ fn a_loop_inside_a_loop_is_refused_unless_it_is_in_a_sub_workflow() {
 }
 
 #[test]
+fn a_dynamic_fork_that_is_given_its_tasks_may_have_any_list() {
+    let mut def = flow().task(Node::dynamic_fork("fork", "task", workflow_input("list"))).build().unwrap();
+    let fork = &mut def.tasks[0];
+    fork.input_parameters.insert("forkTaskInputs".to_owned(), 5.into());
+    check(&WorkflowBuilder::from(def.clone()), &["the inputs of the tasks must be a list"]);
+    let fork = &mut def.tasks[0];
+    (fork.dynamic_fork_tasks_param, fork.dynamic_fork_tasks_input_param_name) = (Some("t".into()), Some("i".into()));
+    for input in ["t", "i"] {
+        fork.input_parameters.insert(input.to_owned(), "${workflow.input}".into());
+    }
+    WorkflowBuilder::from(def).build().unwrap();
+}
+
+#[test]
 fn what_a_node_that_stands_twice_has_wrong_is_told_once() {
     let node = Node::simple("task", "two").input("x", "${gone.output}");
     let error = flow().task(&node).task(&node).build().unwrap_err().to_string();

@@ -204,3 +204,17 @@ fn large_inputs_are_looked_at_with_smaller_requests() {
     let outcomes = client.workflows().wait_all(&["done1", "done2"], Duration::from_secs(4));
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
 }
+
+#[test]
+fn an_end_that_is_seen_and_not_read_is_told_with_the_reason() {
+    let server = Server::start(|request| {
+        let is_look = request.target.contains("/status");
+        Some(if is_look { single(request) } else { Answer::refused(503, "out of memory") })
+    });
+    let error = server.client().workflows().wait("done", Duration::from_millis(200)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Deadline);
+    assert_eq!(error.workflow_state().map(|state| &state.status), Some(&WorkflowStatus::Completed));
+    let words = "wait for workflow done: it ended as COMPLETED, but could not be read within 200 ms: ";
+    let text = error.to_string();
+    assert!(text.starts_with(words) && text.contains("out of memory"), "{text}");
+}

@@ -468,9 +468,10 @@ impl<'a> Checker<'a> {
         }
         let input = |name: &Option<String>| name.as_ref().is_some_and(|name| task.input_parameters.contains_key(name));
         let with_tasks = input(&task.dynamic_fork_tasks_param) && input(&task.dynamic_fork_tasks_input_param_name);
-        let list = task.input_parameters.get("forkTaskInputs");
+        let list = task.input_parameters.get("forkTaskInputs").filter(|list| !list.is_null());
         let with_list = list.is_some();
-        if list.is_some_and(|list| !may_be(list, Value::is_array)) {
+        // Where the tasks are given, the server falls back on them.
+        if !with_tasks && list.is_some_and(|list| !may_be(list, Value::is_array)) {
             self.found(place, "the inputs of the tasks must be a list");
         }
         self.name_in(task, "forkTaskName", "task");

@@ -76,10 +76,21 @@ struct Watched<'a> {
     /// Where its outcome goes.
     place: usize,
     seen: Option<Result<WorkflowState>>,
+    /// Why it could not be read when it had ended.
+    unread: Option<Error>,
 }
 
 impl Watched<'_> {
     fn too_late(self, deadline: Duration) -> Error {
+        if let (Some(Ok(state)), Some(error)) = (&self.seen, &self.unread) {
+            let told = format!(
+                "it ended as {}, but could not be read within {} ms: {error}",
+                state.status,
+                deadline.as_millis()
+            );
+            let late = Error::new(ErrorKind::Deadline, format!("wait for workflow {}", self.id), told);
+            return late.with_seen(state.clone()).with_source(error.copy());
+        }
         let (state, cause) = match self.seen {
             None => ("has not been looked at yet".to_owned(), None),
             Some(Ok(state)) => {
@@ -192,7 +203,8 @@ impl WorkflowClient {
         let mut places: HashMap<&str, usize> = HashMap::new();
         let ids = workflow_ids.iter().map(AsRef::as_ref).enumerate();
         let ids = ids.filter(|(place, id)| places.entry(*id).or_insert(*place) == place);
-        let mut pending: Vec<Watched<'_>> = ids.map(|(place, id)| Watched { id, place, seen: None }).collect();
+        let mut pending: Vec<Watched<'_>> =
+            ids.map(|(place, id)| Watched { id, place, seen: None, unread: None }).collect();
         let mut pause = FIRST_LOOK_AFTER;
         while !pending.is_empty() {
             let is_last = Instant::now() >= end;
@@ -231,6 +243,7 @@ impl WorkflowClient {
             Ok(state) if state.status.is_terminal() => match self.get(watched.id) {
                 Err(error) if error.is_retryable() => {
                     asked = error.retry_after();
+                    watched.unread = Some(error);
                     None
                 }
                 whole => Some(whole.map_err(|error| error.with_seen(state.clone()))),
