@@ -238,6 +238,7 @@ impl WorkflowClient {
         seen: Result<WorkflowState>,
         outcomes: &mut [Option<Result<Workflow>>],
     ) -> Option<Duration> {
+        watched.unread = None;
         let mut asked = None;
         let outcome = match &seen {
             Ok(state) if state.status.is_terminal() => match self.get(watched.id) {
