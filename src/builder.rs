@@ -390,7 +390,7 @@ impl WorkflowBuilder {
     ///   of the round before;
     /// - scripts of switches, loops and inline tasks: what follows `$.` is an input (or, in a loop's condition, a task of it);
     /// - forks: no empty branch, and a join behind them that waits for known tasks; loops: not empty, none inside
-    ///   another; switches: at least one case;
+    ///   another; switches: at least one case; joins: for earlier tasks of no other branch, in the same loop if any;
     /// - nesting that this client could not read back, which is 40 tasks inside each other or more;
     /// - what a kind needs: a sink of a known kind, a method of HTTP, a well-formed duration, a day of the calendar, a status …;
     /// - switches on a constant: a case for it;

@@ -244,6 +244,15 @@ fn a_dynamic_fork_that_is_given_its_tasks_may_have_any_list() {
     let fork = &mut def.tasks[0];
     fork.input_parameters.insert("forkTaskInputs".to_owned(), 5.into());
     check(&WorkflowBuilder::from(def.clone()), &["the inputs of the tasks must be a list"]);
+    def.tasks[0].input_parameters.insert("forkTaskInputs".to_owned(), RawJson::from(serde_json::Value::Null));
+    check(&WorkflowBuilder::from(def.clone()), &["there is no input that holds the tasks"]);
+    let fork = &mut def.tasks[0];
+    fork.input_parameters.insert("forkTaskInputs".to_owned(), 5.into());
+    let mut other = def.clone();
+    let fork = &mut other.tasks[0];
+    fork.dynamic_fork_join_tasks_param = Some("t".into());
+    fork.input_parameters.insert("t".to_owned(), "${workflow.input}".into());
+    WorkflowBuilder::from(other).build().unwrap();
     let fork = &mut def.tasks[0];
     (fork.dynamic_fork_tasks_param, fork.dynamic_fork_tasks_input_param_name) = (Some("t".into()), Some("i".into()));
     for input in ["t", "i"] {

@@ -58,6 +58,7 @@ fn answers_that_are_no_acknowledgement_count_as_not_delivered() {
         ("a 404 page of another program", Answer::html(404)),
         ("a 404 for the route", Answer::refused(404, "No static resource api/tasks.")),
         ("a login page with status 200", Answer::html(200)),
+        ("status 200 and nothing else", Answer::acknowledged("")),
         ("the id of another task", Answer::acknowledged("t17")),
         ("a body that is cut off", Answer::BytesAndEnd(cut)),
         ("bytes that are no HTTP", Answer::BytesAndEnd(b"220 mail.example ESMTP\r\n".to_vec())),

@@ -218,3 +218,16 @@ fn an_end_that_is_seen_and_not_read_is_told_with_the_reason() {
     let text = error.to_string();
     assert!(text.starts_with(words) && text.contains("out of memory"), "{text}");
 }
+
+#[test]
+fn an_end_that_was_not_read_is_forgotten_when_the_workflow_runs_again() {
+    let server = Server::start(|request| {
+        if !request.target.contains("/status") {
+            return Some(Answer::refused(503, "out of memory"));
+        }
+        let status = if request.nth == 0 { "COMPLETED" } else { "RUNNING" };
+        Some(Answer::json(200, &json!({"workflowId": "w", "status": status})))
+    });
+    let error = server.client().workflows().wait("w", Duration::from_millis(300)).unwrap_err();
+    assert!(error.to_string().starts_with("wait for workflow w: not ended within 300 ms: it was RUNNING"), "{error}");
+}

@@ -467,7 +467,8 @@ impl<'a> Checker<'a> {
             return;
         }
         let input = |name: &Option<String>| name.as_ref().is_some_and(|name| task.input_parameters.contains_key(name));
-        let with_tasks = input(&task.dynamic_fork_tasks_param) && input(&task.dynamic_fork_tasks_input_param_name);
+        let with_both = input(&task.dynamic_fork_tasks_param) && input(&task.dynamic_fork_tasks_input_param_name);
+        let with_tasks = with_both || input(&task.dynamic_fork_join_tasks_param);
         let list = task.input_parameters.get("forkTaskInputs").filter(|list| !list.is_null());
         let with_list = list.is_some();
         // Where the tasks are given, the server falls back on them.
@@ -476,7 +477,7 @@ impl<'a> Checker<'a> {
         }
         self.name_in(task, "forkTaskName", "task");
         self.name_in(task, "forkTaskWorkflow", "workflow");
-        if !with_tasks && !with_list && !input(&task.dynamic_fork_join_tasks_param) {
+        if !with_tasks && !with_list {
             self.found(place, "there is no input that holds the tasks");
         }
     }
@@ -494,7 +495,10 @@ impl<'a> Checker<'a> {
                 );
             }
         }
-        for reference in task.join_on.iter().chain(&task.default_exclusive_join_task) {
+        for reference in &task.default_exclusive_join_task {
+            self.known(reference, At::Default(number), place, "has the default");
+        }
+        for reference in &task.join_on {
             self.known(reference, at, place, "waits for");
             let is_switch = self.places.task(reference).is_some_and(|task| kind(task) == "SWITCH");
             if is_switch && kind(task) == "JOIN" {

@@ -16,6 +16,8 @@ pub(super) enum At {
     InLoop(usize),
     /// What a join waits for, by its number.
     Join(usize),
+    /// The default of an exclusive join, by its number.
+    Default(usize),
     /// Behind all tasks.
     End,
 }
@@ -86,7 +88,8 @@ impl<'a> Places<'a> {
     }
 
     /// Why a task can't be referred to from a place, if so. It must come earlier and be in no other branch; inside a loop it
-    /// may also be the one of the round before. A join waits for tasks of its own round (3.32.1).
+    /// may also be the one of the round before. A join waits for tasks of its own round, and has defaults outside of loops
+    /// (3.32.1).
     pub(super) fn problem(&self, reference: &str, from: At) -> Option<&'static str> {
         let Some(target) = self.by_reference.get(reference).copied() else { return Some("which does not exist") };
         let their = &self.tasks[target].path;
@@ -99,10 +102,12 @@ impl<'a> Places<'a> {
                     false => "which each round of a loop makes anew: wait for the loop itself",
                 });
             }
-            At::Task(own) | At::Join(own) if self.is_made_with(own, target) => {
+            // It is looked up by its plain name, also inside a loop.
+            At::Default(_) if self.is_in_loop(target) => return Some("which each round of a loop makes anew"),
+            At::Task(own) | At::Join(own) | At::Default(own) if self.is_made_with(own, target) => {
                 return Some("which the first task of a branch knows nothing of yet: put a noop before it");
             }
-            At::Task(own) | At::InLoop(own) | At::Join(own) => own,
+            At::Task(own) | At::InLoop(own) | At::Join(own) | At::Default(own) => own,
         };
         let (mut is_parted, mut in_one_loop) = (false, false);
         for (a, b) in self.tasks[own].path.iter().zip(their).take_while(|(a, b)| a.0 == b.0) {

@@ -13,7 +13,7 @@ use crate::{
 /// A look that takes longer holds up others for too long.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
-/// Sends a report once. What does not come back with the task's id is no acknowledgement.
+/// Sends a report once. What comes back neither with the task's id nor as 204 is no acknowledgement.
 pub(super) fn update_task(client: &Client, report: &Report) -> Result<()> {
     let id = &report.held.task_id;
     let request = Request::new(Method::Post, "/tasks", &[], ("update task", id))?;
@@ -23,7 +23,7 @@ pub(super) fn update_task(client: &Client, report: &Report) -> Result<()> {
         return Ok(());
     }
     let text = answer.text()?;
-    if text.is_empty() || text == *id {
+    if text == *id || text.is_empty() && answer.status == 204 {
         return Ok(());
     }
     let message = format!("the answer is not the task's id but `{}`, so it counts as not delivered", excerpt(&text));

@@ -74,6 +74,16 @@ const CASES: &[(&str, &str, &str)] = &[
         "stuck: l IN_PROGRESS, x__1 COMPLETED, j__1 IN_PROGRESS",
     ),
     (
+        "has the default `r`, which each round of a loop makes anew",
+        r#"[{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"false","loopOver":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}},{"name":"s","taskReferenceName":"s","type":"SWITCH","evaluatorType":"value-param","expression":"v","inputParameters":{"v":"b"},"decisionCases":{"a":[{"name":"n","taskReferenceName":"x","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]}},{"name":"j","taskReferenceName":"j","type":"EXCLUSIVE_JOIN","joinOn":["x"],"defaultExclusiveJoinTask":["r"]}]}]"#,
+        "stuck: l IN_PROGRESS, r__1 COMPLETED, s__1 COMPLETED, j__1 IN_PROGRESS",
+    ),
+    (
+        "has the default `r`, which each round of a loop makes anew",
+        r#"[{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"false","loopOver":[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]},{"name":"s","taskReferenceName":"s","type":"SWITCH","evaluatorType":"value-param","expression":"v","inputParameters":{"v":"b"},"decisionCases":{"a":[{"name":"n","taskReferenceName":"x","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]}},{"name":"j","taskReferenceName":"j","type":"EXCLUSIVE_JOIN","joinOn":["x"],"defaultExclusiveJoinTask":["r"]}]"#,
+        "stuck: l COMPLETED, r__1 COMPLETED, s COMPLETED, j IN_PROGRESS",
+    ),
+    (
         "branch 1 is empty",
         r#"[{"name":"f","taskReferenceName":"f","type":"FORK_JOIN","forkTasks":[[],[{"name":"n","taskReferenceName":"r","type":"INLINE","inputParameters":{"evaluatorType":"javascript","expression":"true"}}]]},{"name":"j","taskReferenceName":"j","type":"JOIN","joinOn":["r"]}]"#,
         "not started:",
