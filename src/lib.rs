@@ -129,8 +129,8 @@
 //!
 //! # Logging
 //!
-//! Everything is logged through the [`log`](https://docs.rs/log) crate: install a logger, or nothing is seen, not even that the server can't be
-//! reached. ERROR means that a result or a task is lost or set aside, WARN that something fails and is tried again, INFO
+//! Everything is logged through the [`log`](https://docs.rs/log) crate: install a logger, or nothing is seen, not even that
+//! the server can't be reached. ERROR means that a result or a task is lost or set aside, WARN that something fails and is tried again, INFO
 //! tells of starts, stops, recoveries and attempts that failed. Inputs and outputs are never logged.
 //!
 //! # Pictures

@@ -137,8 +137,8 @@ fn unseen(workflow_id: &str) -> WorkflowState {
 impl WorkflowClient {
     /// Waits until a workflow has ended, however it ended, and returns it with its tasks.
     ///
-    /// It looks at once, after 50 ms, then less and less often, down to once a second: `GET /workflow/{workflowId}/status`. Many threads
-    /// that wait at the same time share their looks: see [`WorkflowClient::wait_all`]. A server that can't be reached is asked
+    /// It looks at once, after 50 ms, then less and less often, down to once a second:
+    /// `GET /workflow/{workflowId}/status`. Many threads that wait at the same time share their looks: see [`WorkflowClient::wait_all`]. A server that can't be reached is asked
     /// again until the deadline. What is asked when that passes is waited for, a second or two.
     ///
     /// # Errors
